@@ -1,0 +1,51 @@
+"""The exceptions a user can meet.
+
+ViewfinderError
+├── InputError            the user's input is wrong (command line: exit code 2)
+│   ├── SourceError       a source cannot be read or recognised
+│   ├── DesignError       a design is not valid
+│   ├── WeightsError      weights cannot be had, or are not the model's
+│   └── RunError          a run folder is missing, in use, or not in a state for what was asked
+└── TrainingError         a training failed for a reason of its own
+
+An error names the thing, the value, the choices and the way out, in one message.
+"""
+
+from difflib import get_close_matches
+from typing import Iterable
+
+
+class ViewfinderError(Exception):
+    """Anything Viewfinder reports to its user."""
+
+
+class InputError(ViewfinderError):
+    """The user's input is wrong."""
+
+
+class SourceError(InputError):
+    """A source cannot be read or recognised."""
+
+
+class DesignError(InputError):
+    """A design is not valid."""
+
+
+class WeightsError(InputError):
+    """Weights cannot be had, or are not the model's."""
+
+
+class RunError(InputError):
+    """A run folder is missing, in use, or not in a state for what was asked."""
+
+
+class TrainingError(ViewfinderError):
+    """A training failed for a reason of its own."""
+
+
+def unknown(what: str, value: str, choices: Iterable[str]) -> str:
+    """Return the message for a name that is not one of `choices`, with the nearest one."""
+    names = list(choices)
+    near = get_close_matches(value, names, n=1, cutoff=0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"Unknown {what} '{value}'. Choose one of: {', '.join(names)}.{hint}"
