@@ -26,7 +26,7 @@ class Task:
     """What a model is asked: which metrics judge it, which models can answer, which code trains it.
 
     `default_model` is trained when nothing is chosen; `bundled_model` when that one's weights cannot be had.
-    `overrides` are the defaults of the design that differ for this task, nested as in a design file.
+    `class_weights` says whether the loss can weigh classes. `overrides` are the defaults of the design that differ for this task, nested as in a design file.
     `engine` and `measures` are dotted names, so that this table imports neither torch nor scikit-learn.
     """
 
@@ -39,6 +39,7 @@ class Task:
     default_metric: str
     engine: str
     measures: str
+    class_weights: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -68,6 +69,7 @@ CLASSIFICATION = Task(
     default_metric="roc_auc",
     engine="viewfinder.engine.classification:Classification",
     measures="viewfinder.metrics.classification",
+    class_weights=True,
 )
 
 DETECTION = Task(

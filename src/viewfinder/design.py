@@ -1,0 +1,288 @@
+"""The design: the complete, validated description of a training.
+
+One frozen Pydantic tree. Each setting is declared once, with its bounds and its help; flags, forms, schema and docs
+derive from it. `auto` is a value like any other until `resolve` replaces it.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from viewfinder import catalogue, tasks
+from viewfinder.errors import DesignError, unknown
+
+Auto = Literal["auto"]
+Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "adagrad", "adadelta", "adamw"]
+
+
+class Section(BaseModel):
+    """A part of a design: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Target(Section):
+    """What is to be learned."""
+
+    classes: tuple[str, ...] | None = Field(None, description="Classes to learn, as strings; null: all that are found")
+
+
+class Split(Section):
+    """Which images train the model and which judge it."""
+
+    test_ratio: float = Field(0.2, gt=0, lt=1, description="Share of all images kept for the test split")
+    validation_ratio: float = Field(
+        0.0, ge=0, lt=1, description="Share of all images kept for validation; 0: the test split is monitored"
+    )
+    stratify: bool = Field(True, description="Give each split the same share of every class")
+    group_column: str | None = Field(
+        None, description="Table column whose equal values stay in one split, such as a patient; null: none"
+    )
+    seed: int = Field(0, ge=0, description="Another number draws another split")
+
+    @model_validator(mode="after")
+    def _leave_images_to_train(self) -> Self:
+        if self.test_ratio + self.validation_ratio >= 1:
+            raise ValueError("test_ratio and validation_ratio together must stay below 1, or nothing is left to train")
+        return self
+
+
+class Metrics(Section):
+    """How the model is judged."""
+
+    optimize: str = Field(description="Metric for early stopping, the plateau schedule and the best epoch")
+
+
+class Color(Section):
+    """Brightness, contrast and hue."""
+
+    enabled: bool = Field(True, description="Draw this category at all")
+    probability: float = Field(0.5, ge=0, le=1, description="Chance that an image gets it in an epoch")
+    brightness: float = Field(0.2, ge=0, le=1, description="Largest change; 0.2 is 80 % to 120 %")
+    contrast: float = Field(0.2, ge=0, le=1, description="Largest change; 0.2 is 80 % to 120 %")
+    hue: float = Field(0.05, ge=0, le=0.5, description="Largest shift around the colour circle; 0.5 is half a turn")
+
+
+class Affine(Section):
+    """Flips and rotation."""
+
+    enabled: bool = Field(True, description="Draw this category at all")
+    probability: float = Field(0.5, ge=0, le=1, description="Chance that an image gets it in an epoch")
+    horizontal_flip: bool = Field(True, description="Mirror left and right, every other time")
+    vertical_flip: bool = Field(False, description="Mirror top and bottom, every other time")
+    rotate: bool = Field(True, description="Turn by a random angle")
+    max_rotation: float = Field(15, ge=0, le=180, description="Largest angle in degrees, either way")
+
+
+class Crop(Section):
+    """A random part of the image, enlarged to the whole."""
+
+    enabled: bool = Field(True, description="Draw this category at all")
+    probability: float = Field(0.5, ge=0, le=1, description="Chance that an image gets it in an epoch")
+    min_kept_ratio: float = Field(0.75, gt=0, le=1, description="Smallest share of the area that is kept")
+
+
+class Augmentation(Section):
+    """Random changes of the training images; each category is drawn per image, per epoch, on its own."""
+
+    color: Color = Field(default_factory=Color, description="Brightness, contrast and hue")
+    affine: Affine = Field(default_factory=Affine, description="Flips and rotation")
+    crop: Crop = Field(default_factory=Crop, description="A random part of the image, enlarged to the whole")
+
+
+class PlateauSchedule(Section):
+    """Lower the rate when the metric stalls."""
+
+    kind: Literal["plateau"] = Field("plateau", description="plateau | step | exponential | none")
+    factor: float = Field(0.1, gt=0, lt=1, description="The rate is multiplied by this")
+    patience: int = Field(2, ge=0, description="after more than this many epochs without a better metric")
+
+
+class StepSchedule(Section):
+    """Lower the rate every few epochs."""
+
+    kind: Literal["step"] = Field(description="plateau | step | exponential | none")
+    step_size: int = Field(10, ge=1, description="Every this many epochs")
+    gamma: float = Field(0.1, gt=0, le=1, description="the rate is multiplied by this")
+
+
+class ExponentialSchedule(Section):
+    """Lower the rate after every epoch."""
+
+    kind: Literal["exponential"] = Field(description="plateau | step | exponential | none")
+    gamma: float = Field(0.95, gt=0, le=1, description="The rate is multiplied by this after every epoch")
+
+
+class NoSchedule(Section):
+    """Keep the rate."""
+
+    kind: Literal["none"] = Field(description="plateau | step | exponential | none")
+
+
+Schedule = Annotated[
+    PlateauSchedule | StepSchedule | ExponentialSchedule | NoSchedule, Field(discriminator="kind")
+]
+
+
+class EarlyStopping(Section):
+    """When to conclude a training before its last epoch."""
+
+    enabled: bool = Field(True, description="Stop when the metric no longer improves")
+    min_delta: Auto | Annotated[float, Field(ge=0)] = Field("auto", description="Smallest change that is an improvement")
+    patience: int = Field(5, ge=1, description="Epochs in a row without one before training stops")
+
+
+class Training(Section):
+    """Model and training parameters."""
+
+    model: str = Field(description="Name in the catalogue: see `viewfinder models`")
+    weights: str = Field("pretrained", description="pretrained | none (start from random) | path of a weight file")
+    input_size: Auto | Annotated[int, Field(ge=32, le=2048)] = Field(
+        "auto", description="Pixels: side of the square (classification) or short side (detection)"
+    )
+    retrained_layers: Auto | Annotated[int, Field(ge=0)] = Field(
+        "auto", description="The last N backbone layers learn with the head; the others stay frozen; 0: head only"
+    )
+    optimizer: Optimizer = Field("adam", description="adam | sgd | rmsprop | adamax | adagrad | adadelta | adamw")
+    learning_rate: Auto | Annotated[float, Field(gt=0)] = Field("auto", description="Rate after the warm-up")
+    weight_decay: Auto | Annotated[float, Field(ge=0)] = Field("auto", description="Pull of the weights towards zero")
+    gradient_clip: Auto | Literal["none"] | Annotated[float, Field(gt=0)] = Field(
+        "auto", description="Largest norm of the gradient in a step; none: no limit"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="none | balanced: rare classes count more in the loss (classification)"
+    )
+    schedule: Schedule = Field(
+        default_factory=lambda: PlateauSchedule(), description="How the learning rate changes at the end of an epoch"
+    )
+    warmup: bool = Field(True, description="Raise the rate from near zero during the first epoch")
+    epochs: Auto | Annotated[int, Field(ge=1)] = Field("auto", description="Upper limit of passes over the images")
+    early_stopping: EarlyStopping = Field(
+        default_factory=EarlyStopping, description="When to conclude a training before its last epoch"
+    )
+    batch_size: Auto | Annotated[int, Field(ge=1)] = Field("auto", description="Images per step and device")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plateau_unless_said(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and isinstance(data.get("schedule"), Mapping) and "kind" not in data["schedule"]:
+            return {**data, "schedule": {"kind": "plateau", **data["schedule"]}}
+        return data
+
+
+class Runtime(Section):
+    """Where and how it is computed."""
+
+    devices: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto | cpu | cuda:0 | mps")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Of training; judging is always fp32")
+    workers: Auto | Annotated[int, Field(ge=0)] = Field(
+        "auto", description="Processes that load images; 0: the trainer itself. Never changes results"
+    )
+    seed: int = Field(0, ge=0, description="Another number draws other heads, orders and augmentations")
+
+
+class Design(Section):
+    """The whole of it. Its sections are the tabs of the Design page.
+
+    Raises `pydantic.ValidationError`, a ValueError; `viewfinder.design_file.parse` turns it into a DesignError.
+    """
+
+    task: Literal["classification", "detection"] = Field("classification", description="classification | detection")
+    target: Target = Field(default_factory=Target, description="What is to be learned")
+    split: Split = Field(default_factory=Split, description="Which images train the model and which judge it")
+    metrics: Metrics = Field(description="How the model is judged")
+    augmentation: Augmentation = Field(default_factory=Augmentation, description="Random changes of training images")
+    training: Training = Field(description="Model and training parameters")
+    runtime: Runtime = Field(default_factory=Runtime, description="Where and how it is computed")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_task_defaults(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        task = tasks.get(str(data.get("task", "classification")))
+        defaults = {"metrics": {"optimize": task.default_metric}, "training": {"model": task.default_model}}
+        return merge(merge(defaults, task.overrides), data)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        task = tasks.get(self.task)
+        if self.metrics.optimize not in task.metrics:
+            raise ValueError("metrics.optimize: " + unknown("metric", self.metrics.optimize, task.metrics))
+        row = catalogue.get(self.training.model)
+        if row.task != self.task:
+            names = ", ".join(r.name for r in catalogue.of_task(self.task))
+            raise ValueError(f"training.model: '{row.name}' does {row.task}, not {self.task}. Choose one of: {names}.")
+        self._check_retrained_layers(row)
+        if self.training.class_weights == "balanced" and not task.class_weights:
+            raise ValueError(f"training.class_weights: 'balanced' is not available for {self.task}. Choose 'none'.")
+        return self
+
+    def _check_retrained_layers(self, row: catalogue.Model) -> None:
+        count, depth = self.training.retrained_layers, len(row.layers)
+        if count == "auto":
+            return
+        if count > depth:
+            raise ValueError(
+                f"training.retrained_layers: {count} is more than the {depth} backbone layers of {row.name}. "
+                f"Choose 0 (head only) to {depth} (all)."
+            )
+        if self.training.weights == "none" and count < depth:
+            raise ValueError(
+                f"training.retrained_layers: {count} freezes layers that hold random numbers, because training.weights "
+                f"is 'none'. Leave it at auto (all {depth} layers), or start from pretrained weights."
+            )
+
+    @property
+    def monitored_split(self) -> str:
+        """The split on which stopping, schedule and best epoch are decided, when the source brings none of its own."""
+        return "validation" if self.split.validation_ratio > 0 else "test"
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `below` with the values of `above` laid over it, key by key; another schedule kind replaces its keys."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and value.get("kind", old.get("kind")) == old.get("kind"):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def resolve(design: Design) -> Design:
+    """Return the design with every `auto` of its training section replaced from the catalogue row and the optimizer.
+
+    `runtime` is resolved where the training runs, because only that machine knows its devices.
+    """
+    row, training = catalogue.get(design.training.model), design.training
+    from_scratch = training.weights == "none"
+    defaults: dict[str, Any] = {
+        "input_size": row.input_size,
+        "retrained_layers": len(row.layers) if from_scratch else row.retrained_layers,
+        "learning_rate": row.learning_rates[training.optimizer],
+        "weight_decay": 0.01 if training.optimizer == "adamw" else 0.0,
+        "gradient_clip": row.gradient_clip or "none",
+        "epochs": row.epochs,
+        "batch_size": row.batch_size,
+    }
+    chosen = {name: getattr(training, name) for name in defaults}
+    values = {name: defaults[name] if value == "auto" else value for name, value in chosen.items()}
+    stopping = training.early_stopping
+    if stopping.min_delta == "auto":
+        stopping = stopping.model_copy(update={"min_delta": row.min_delta})
+    resolved = training.model_copy(update={**values, "early_stopping": stopping})
+    return design.model_copy(update={"training": resolved})
+
+
+def require_classes(design: Design, found: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the classes to learn, in the order of `found`; raise DesignError for one that the dataset does not have."""
+    wanted = design.target.classes
+    if wanted is None:
+        return found
+    for name in wanted:
+        if name not in found:
+            raise DesignError("target.classes: " + unknown("class", name, found))
+    return tuple(name for name in found if name in wanted)

@@ -1,0 +1,282 @@
+"""The run folder: every read and write of its files.
+
+The folder is the whole interface between a training and everything that watches it. Files are replaced atomically or
+appended a line at a time, so a reader never sees half of one; a torn last line is ignored.
+"""
+
+import contextlib
+import csv
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Literal, Self
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from viewfinder import design_file
+from viewfinder.design import Design
+from viewfinder.errors import RunError
+from viewfinder.events import ADAPTER, AnyEvent, Event
+
+Status = Literal["queued", "running", "finished", "stopped", "failed"]
+
+
+class DatasetInfo(BaseModel):
+    """Which data a run was trained on. `root` is the folder its image paths are relative to; `counts` are per split."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    source: str
+    root: str
+    format: str
+    classes: tuple[str, ...]
+    fingerprint: str
+    images: int
+    counts: dict[str, int]
+    monitored_split: str
+
+
+class RunInfo(BaseModel):
+    """run.json. Times are in seconds since 1970 (UTC).
+
+    `weights` is the file the training started from ("" for none), `weights_origin` says in words where it was found;
+    `substituted` what was trained instead of what, and why; `reason` why the run ended.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    status: Status = "queued"
+    created: float
+    started: float | None = None
+    ended: float | None = None
+    seconds: float = 0.0
+    versions: dict[str, str] = {}
+    device: str | None = None
+    device_name: str | None = None
+    seed: int
+    dataset: DatasetInfo
+    weights: str = ""
+    weights_origin: str = ""
+    substituted: str | None = None
+    reason: str | None = None
+    error: str | None = None
+    epochs_done: int = 0
+    best_epoch: int | None = None
+    threshold: float | None = None
+
+
+class RunFolder:
+    """A run's folder, open for reading; the trainer, holder of the lock, also writes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, design: Design, info: RunInfo, split: pl.DataFrame) -> Self:
+        """Make a new run in an empty or new folder; raise RunError for one that holds anything."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(f"The folder '{path}' is not empty. Choose another with --out, or resume the run in it.")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            run = cls(path)
+            replace(path / "split.parquet", lambda file: split.write_parquet(file))
+            run.write_design(design)
+            run.write_info(info)
+        except OSError as error:
+            raise RunError(f"The run folder '{path}' cannot be written: {error.strerror or error}.") from None
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open an existing run; raise RunError when the folder is none."""
+        if not (path / "run.json").is_file():
+            what = "does not exist" if not path.exists() else "is not a run folder: it has no run.json"
+            raise RunError(f"'{path}' {what}. `viewfinder train SOURCE` makes one.")
+        return cls(path)
+
+    # -- read ---------------------------------------------------------------------------------------------------------
+
+    def info(self) -> RunInfo:
+        """Read run.json."""
+        try:
+            return RunInfo.model_validate_json((self.path / "run.json").read_bytes())
+        except (OSError, ValidationError) as error:
+            raise RunError(f"'{self.path / 'run.json'}' cannot be read as a run: {error}") from None
+
+    def design(self) -> Design:
+        """Read design.yaml: the design as resolved."""
+        return design_file.parse(design_file.read(self.path / "design.yaml"))
+
+    def split(self) -> pl.DataFrame:
+        """Read split.parquet: image, split, and label or boxes."""
+        return pl.read_parquet(self.path / "split.parquet")
+
+    def predictions(self) -> pl.DataFrame:
+        """Read predictions.parquet; raise RunError when no epoch has been judged yet."""
+        path = self.path / "predictions.parquet"
+        if not path.is_file():
+            raise RunError(f"'{self.path}' has no predictions yet: no epoch is finished.")
+        return pl.read_parquet(path)
+
+    def events(self, offset: int = 0) -> Iterator[tuple[int, AnyEvent]]:
+        """Yield each complete event from byte `offset` on, with the offset of the next one."""
+        path = self.path / "events.jsonl"
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            file.seek(offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                offset += len(line)
+                with contextlib.suppress(ValidationError):
+                    yield offset, ADAPTER.validate_json(line)
+
+    def epochs(self) -> pl.DataFrame:
+        """Read epochs.csv, a row an epoch; empty when no epoch is finished. Undefined metrics are null."""
+        path = self.path / "epochs.csv"
+        rows = path.read_bytes().rpartition(b"\n")[0] if path.is_file() else b""
+        if not rows.strip():
+            return pl.DataFrame()
+        table = pl.read_csv(rows, infer_schema=False, truncate_ragged_lines=True)
+        return table.with_columns(pl.col("epoch").cast(pl.Int64), pl.exclude("epoch").cast(pl.Float64, strict=False))
+
+    def report(self) -> dict[str, Any]:
+        """Read report.json; empty when there is none yet."""
+        path = self.path / "report.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+    def model_path(self) -> Path:
+        """Return the folder of the best model; raise RunError when no epoch is finished."""
+        path = self.path / "model"
+        if not (path / "model.json").is_file():
+            raise RunError(f"'{self.path}' has no model yet: no epoch is finished. `viewfinder resume` goes on with it.")
+        return path
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the file `stop` has appeared."""
+        return (self.path / "stop").exists()
+
+    # -- write --------------------------------------------------------------------------------------------------------
+
+    def write_info(self, info: RunInfo) -> None:
+        """Replace run.json."""
+        self.write_text("run.json", info.model_dump_json(indent=2) + "\n")
+
+    def update(self, **changes: Any) -> RunInfo:
+        """Change fields of run.json; return what it says now."""
+        info = RunInfo.model_validate({**self.info().model_dump(), **changes})
+        self.write_info(info)
+        return info
+
+    def write_design(self, design: Design) -> None:
+        """Replace design.yaml."""
+        self.write_text("design.yaml", design_file.dumps(design))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replace a text file of the folder, as UTF-8 with `\\n`."""
+        replace(self.path / name, lambda file: file.write(text.encode()))
+
+    def write_predictions(self, table: pl.DataFrame) -> None:
+        """Replace predictions.parquet."""
+        replace(self.path / "predictions.parquet", lambda file: table.write_parquet(file))
+
+    def append(self, event: Event) -> None:
+        """Append an event; one write, so that lines of several writers never mix."""
+        line = event.model_dump_json() + "\n"
+        with (self.path / "events.jsonl").open("ab") as file:
+            file.write(line.encode())
+
+    def write_epochs(self, rows: list[Mapping[str, Any]]) -> None:
+        """Replace epochs.csv with these rows; the first row's keys are the header."""
+        if not rows:
+            (self.path / "epochs.csv").unlink(missing_ok=True)
+            return
+
+        def write(file: IO[bytes]) -> None:
+            text = _TextWriter(file)
+            writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+        replace(self.path / "epochs.csv", write)
+
+    def request_stop(self) -> None:
+        """Ask the trainer to stop cleanly."""
+        (self.path / "stop").touch()
+
+    def clear_stop(self) -> None:
+        """Forget an earlier request to stop."""
+        (self.path / "stop").unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run's lock: there is one writer. Raise RunError when another process holds it."""
+        with (self.path / "lock").open("a+b") as file:
+            if not _try_lock(file):
+                raise RunError(f"The run '{self.path}' is being trained by another process.")
+            yield
+
+    def is_alive(self) -> bool:
+        """Return whether a trainer holds the lock."""
+        try:
+            with self.locked():
+                return False
+        except RunError:
+            return True
+
+
+class _TextWriter:
+    """Gives `csv` the text file it wants over a binary one."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+
+    def write(self, text: str) -> int:
+        return self.file.write(text.encode())
+
+
+def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file beside `path`, flush it to the disk, and put it in its place in one step."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        _replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _replace(source: Path, target: Path, attempts: int = 20) -> None:
+    """Rename; on Windows a reader can hold the target for a moment, so try again."""
+    for attempt in range(attempts):
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if sys.platform != "win32" or attempt == attempts - 1:
+                raise
+            time.sleep(0.05)
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    """Take the lock without waiting; it is released when the file is closed or the process ends, however it ends."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
