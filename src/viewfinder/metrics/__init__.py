@@ -1,0 +1,1 @@
+"""How good predictions are: plain numbers from truth and predictions, without torch."""

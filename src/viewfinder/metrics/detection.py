@@ -1,0 +1,160 @@
+"""How good predicted boxes are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from viewfinder.metrics.coco import average_precisions
+from viewfinder.metrics.matching import Box, Boxes, match
+from viewfinder.metrics.ranking import MAX_POINTS, Floats, Ints, Ranking, mean, thin
+
+NO_OBJECT = "not an object"
+NOT_DETECTED = "not detected"
+DEFAULT_THRESHOLD = 0.5
+
+_DECIMALS = 12  # F1 values that differ by less differ only by rounding: they tie
+
+
+def measure(
+    truth: Sequence[Sequence[Box]],
+    predicted: Sequence[Sequence[Box]],
+    classes: Sequence[str],
+    threshold: float | None = None,
+    *,
+    curves: bool = True,
+) -> dict[str, Any]:
+    """Compare true and predicted boxes, one list an image, in pixels of the original image.
+
+    F1, precision and recall count boxes with a confidence ≥ `threshold` (None: `best_threshold`'s) at IoU 0.5; `map`
+    and its relatives are COCO's average precisions over all boxes, at most the 100 most confident of an image and
+    class. All are means over the classes that have objects; a class of which nothing was predicted has precision 0. In
+    the confusion matrix a box first counts for an object of its own class, then for one of another class (IoU ≥ 0.5
+    either way). What is not defined is None, and a note says why. `curves=False` leaves the curves out.
+    """
+    things, boxes = Boxes.of(truth, classes), Boxes.of(predicted, classes)
+    matched = match(things, boxes)
+    rankings = _rankings(things, boxes, matched, len(classes))
+    chosen = _best(rankings) if threshold is None else float(threshold)
+    precisions = average_precisions(things, boxes, len(truth), len(classes))
+    rows = zip(classes, rankings, precisions.per_class, strict=True)
+    per_class = [_per_class(name, ranking, row, chosen) for name, ranking, row in rows]
+    means = {name: mean(row[name] for row in per_class) for name in ("f1", "precision", "recall")}
+    return {
+        "metrics": means | precisions.means,
+        "threshold": chosen,
+        "per_class": per_class,
+        "confusion": _confusion(things, boxes, matched, classes, chosen),
+        "curves": _curves(classes, rankings) if curves else {},
+        "notes": _notes(things, boxes, classes, precisions.means, len(truth)),
+    }
+
+
+def best_threshold(truth: Sequence[Sequence[Box]], predicted: Sequence[Sequence[Box]], classes: Sequence[str]) -> float:
+    """Return the predicted confidence that, as the threshold, gives the highest macro F1 at IoU 0.5.
+
+    Every confidence is tried; of equals the highest is taken; 0.5 where there are no objects or no predictions.
+    """
+    things, boxes = Boxes.of(truth, classes), Boxes.of(predicted, classes)
+    return _best(_rankings(things, boxes, match(things, boxes), len(classes)))
+
+
+def _rankings(things: Boxes, boxes: Boxes, matched: Ints, size: int) -> list[Ranking]:
+    objects = np.bincount(things.category, minlength=size)
+    by_class = np.argsort(boxes.category, kind="stable")
+    parts = np.split(by_class, np.cumsum(np.bincount(boxes.category, minlength=size))[:-1])
+    return [
+        Ranking.of(boxes.confidence[part], matched[part] >= 0, int(count))
+        for part, count in zip(parts, objects, strict=True)
+    ]
+
+
+def _macro_f1(rankings: list[Ranking]) -> tuple[Floats, Floats]:
+    """Return every confidence, descending, and the macro F1 that it gives as the threshold."""
+    counted = [ranking for ranking in rankings if ranking.positives]
+    if not counted:
+        return np.zeros(0), np.zeros(0)
+    levels = np.unique(np.concatenate([ranking.scores for ranking in counted]))[::-1]
+    total = np.zeros(len(levels))
+    for ranking in counted:
+        above = np.searchsorted(-ranking.scores, -levels, side="right")
+        total += np.append(0.0, ranking.f1)[above]
+    return levels, total / len(counted)
+
+
+def _best(rankings: list[Ranking]) -> float:
+    levels, f1 = _macro_f1(rankings)
+    return float(levels[np.argmax(np.round(f1, _DECIMALS))]) if len(levels) else DEFAULT_THRESHOLD
+
+
+def _per_class(name: str, ranking: Ranking, precisions: dict[str, float | None], threshold: float) -> dict[str, Any]:
+    above = int(np.searchsorted(-ranking.scores, -threshold, side="right"))
+    right, wrong = (int(ranking.right[above - 1]), int(ranking.wrong[above - 1])) if above else (0, 0)
+    objects = ranking.positives
+    return {
+        "class": name,
+        "objects": objects,
+        "predictions": right + wrong,
+        "precision": (right / (right + wrong) if right + wrong else 0.0) if objects else None,
+        "recall": right / objects if objects else None,
+        "f1": 2 * right / (right + wrong + objects) if objects else None,
+        **precisions,
+    }
+
+
+def _confusion(things: Boxes, boxes: Boxes, matched: Ints, classes: Sequence[str], threshold: float) -> dict[str, Any]:
+    size = len(classes)
+    above = boxes.confidence >= threshold
+    boxes, matched = boxes.keep(above), matched[above]
+    missed = np.ones(len(things), bool)
+    missed[matched[matched >= 0]] = False
+    free_things, free_boxes = np.flatnonzero(missed), np.flatnonzero(matched < 0)
+    mistaken = match(things.keep(missed), boxes.keep(matched < 0), same_class=False)
+    matched = matched.copy()
+    matched[free_boxes[mistaken >= 0]] = free_things[mistaken[mistaken >= 0]]
+    rows = np.where(matched >= 0, np.append(things.category, size)[matched], size)
+    counts = np.zeros((size + 1, size + 1), np.int64)
+    np.add.at(counts, (rows, boxes.category), 1)
+    counts[:size, size] = np.bincount(things.category, minlength=size) - counts[:size].sum(axis=1)
+    return {
+        "labels": [*classes, NO_OBJECT],
+        "predicted_labels": [*classes, NOT_DETECTED],
+        "counts": counts.tolist(),
+    }
+
+
+def _curves(classes: Sequence[str], rankings: list[Ranking]) -> dict[str, list[dict[str, Any]]]:
+    points = min(MAX_POINTS, max(20, 10_000 // len(classes)))
+    drawn = [(name, r) for name, r in zip(classes, rankings, strict=True) if r.positives]
+    levels, mean_f1 = _macro_f1(rankings)
+    seen = [(name, r) for name, r in drawn if len(r.scores)]
+    return {
+        "precision_recall": [
+            {"class": name, **thin(np.append(0.0, r.recall), np.append(r.precision[0], r.precision), points)}
+            for name, r in seen
+        ],
+        "f1_confidence": [{"class": name, **thin(r.scores[::-1], r.f1[::-1], points)} for name, r in seen],
+        "mean_f1_confidence": [thin(levels[::-1], mean_f1[::-1])] if seen else [],
+    }
+
+
+def _notes(
+    things: Boxes, boxes: Boxes, classes: Sequence[str], means: dict[str, float | None], images: int
+) -> list[str]:
+    if not images:
+        return ["There are no images to measure on."]
+    if not len(things):
+        return ["No image here has an object, so no metric is defined."]
+    notes = []
+    absent = [name for number, name in enumerate(classes) if number not in set(things.category.tolist())]
+    if absent:
+        listed = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
+        notes.append(f"No object here is of: {listed}. Means over classes leave such classes out.")
+    if things.unknown:
+        notes.append(f"Objects of classes that the model does not know were left out: {', '.join(things.unknown)}.")
+    if not len(boxes):
+        notes.append("The model reported no object at all.")
+    sizes = [size for size in ("small", "medium", "large") if means[f"map_{size}"] is None]
+    if sizes:
+        notes.append(f"No object here is {' or '.join(sizes)}, so there is no average precision for that size.")
+    return notes
