@@ -144,6 +144,13 @@ def test_an_object_is_found_once_and_by_the_most_confident_box():
     assert (row["objects"], row["predictions"], row["precision"], row["recall"]) == (1, 2, 0.5, 1.0)
 
 
+def test_a_box_takes_the_object_it_overlaps_most():
+    truth = [[box("cat", 0, 0, 10, 10), box("cat", 2, 0, 10, 10)]]
+    predicted = [[box("cat", 1.5, 0, 10, 10, 0.9), box("cat", 4, 0, 10, 10, 0.8)]]
+    # The first takes the second object (IoU 0.90, against 0.74), the only one that the second box is near to.
+    assert measure(truth, predicted, ["cat"], threshold=0.5)["metrics"]["recall"] == 0.5
+
+
 def test_exactly_half_overlap_counts():
     truth, predicted = [[box("cat", 0, 0, 10, 10)]], [[box("cat", 0, 0, 10, 5, 0.9)]]
     assert measure(truth, predicted, ["cat"])["metrics"]["f1"] == 1.0
