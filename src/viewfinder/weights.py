@@ -275,6 +275,8 @@ def _read(url: str, timeout_s: float, outbox: Inbox, given_up: threading.Event) 
             while (chunk := response.read(CHUNK_BYTES)) and not given_up.is_set():
                 _offer(outbox, chunk, given_up)
     except Exception as error:  # noqa: BLE001 - this is a thread's edge: the error is raised where the file is written
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         last = error
     _offer(outbox, last, given_up)
 
