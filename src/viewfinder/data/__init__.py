@@ -1,0 +1,1 @@
+"""Sources, datasets, pixels, splits and samples: everything between files and tensors."""

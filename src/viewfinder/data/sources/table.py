@@ -1,0 +1,332 @@
+"""Tables: CSV, Parquet or JSON Lines with a column of image paths and one of targets.
+
+A target is a class (text or a whole number) or, for detection, a JSON list of boxes in pixels of the upright image.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from viewfinder.data.boxes import Box, bounds_of
+from viewfinder.data.diagnostics import Diagnostic
+from viewfinder.data.pixels import EXTENSIONS
+from viewfinder.data.sources.files import Tree, is_image
+from viewfinder.data.sources.listing import Item, Listing, error, info, quoted
+from viewfinder.errors import SourceError, unknown
+
+KINDS = {
+    ".csv": "CSV",
+    ".tsv": "CSV",
+    ".parquet": "Parquet",
+    ".pq": "Parquet",
+    ".jsonl": "JSON Lines",
+    ".ndjson": "JSON Lines",
+}
+IMAGE_NAMES = ("image", "image_path", "path", "file", "file_name", "filename", "filepath", "file_path", "img", "photo")
+TARGET_NAMES = ("label", "class", "target", "category", "labels", "class_name", "boxes", "objects", "annotations", "y")
+_HEAD_BYTES = 1 << 20
+_SAMPLE = 200  # rows looked at to tell what a column holds
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a file as lists of equal length; `numbers` are the rows' numbers for messages, from 1."""
+
+    path: Path
+    columns: Mapping[str, Sequence[Any]]
+    numbers: Sequence[int]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column holds what."""
+
+    image: str
+    target: str
+    group: str | None
+    task: str
+
+
+def is_table(name: str) -> bool:
+    """Return whether a file of this name is a table."""
+    return Path(name).suffix.lower() in KINDS
+
+
+def parse(path: Path) -> Table:
+    """Return the content of a table; raise SourceError when it is not what its name says."""
+    readers = {"CSV": _csv, "Parquet": _parquet, "JSON Lines": _json_lines}
+    try:
+        table = readers[KINDS[path.suffix.lower()]](path)
+    except OSError as problem:
+        raise SourceError(f"'{path}' cannot be read: {problem.strerror or problem}.") from None
+    if not table.columns or not table.numbers:
+        raise SourceError(f"'{path}' has no rows.")
+    return table
+
+
+def _csv(path: Path) -> Table:
+    separator = _separator(path)
+    try:
+        frame = pl.read_csv(path, infer_schema=False, separator=separator, encoding="utf8")
+    except pl.exceptions.NoDataError:
+        raise SourceError(f"'{path}' is empty.") from None
+    except pl.exceptions.PolarsError as problem:
+        raise SourceError(_csv_problem(path, str(problem))) from None
+    columns = {name.strip().removeprefix("\ufeff"): frame[name].to_list() for name in frame.columns}
+    return Table(path, columns, range(1, frame.height + 1))
+
+
+def _separator(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if b"\0" in head:
+        raise SourceError(f"'{path}' is not a CSV file: it is not text.")
+    line, newline, _ = head.partition(b"\n")
+    if not newline and len(head) == _HEAD_BYTES:
+        raise SourceError(f"'{path}' is not a CSV file: its first line has more than {_HEAD_BYTES} bytes.")
+    counts = {separator: line.count(separator.encode()) for separator in (",", ";", "\t")}
+    return max(counts, key=lambda separator: counts[separator])
+
+
+def _csv_problem(path: Path, text: str) -> str:
+    if "utf-8" in text.lower() or "utf8" in text.lower():
+        return f"'{path}' is not UTF-8 text. Save it with the encoding UTF-8."
+    if "more fields" in text:
+        return (
+            f"'{path}' has a row with more cells than its header. Put cells that hold commas, such as lists of boxes, "
+            'in double quotes, and write quotes within them twice: "[{""bbox"": …}]".'
+        )
+    return f"'{path}' is not a CSV file that can be read: {text.splitlines()[0]}."
+
+
+def _parquet(path: Path) -> Table:
+    try:
+        schema = pl.read_parquet_schema(path)
+        binary = [name for name, kind in schema.items() if kind == pl.Binary or _holds_binary(kind)]
+        names = [name for name in schema if name not in binary]
+        frame = pl.read_parquet(path, columns=names, memory_map=False)
+    except (pl.exceptions.PolarsError, ValueError) as problem:
+        text = (str(problem).splitlines() or [""])[0]
+        raise SourceError(f"'{path}' is not a Parquet file that can be read: {text}.") from None
+    skipped = tuple(
+        info("ignored_column", path.name, f"Column '{name}' holds binary data, not paths or classes.")
+        for name in binary
+    )
+    return Table(path, {name: frame[name].to_list() for name in names}, range(1, frame.height + 1), skipped)
+
+
+def _holds_binary(kind: Any) -> bool:  # noqa: ANN401 (Polars' own data types)
+    return isinstance(kind, pl.Struct) and any(field.dtype == pl.Binary for field in kind.fields)
+
+
+def _json_lines(path: Path) -> Table:
+    rows: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    problems: list[Diagnostic] = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                rows.append(_object(line))
+                numbers.append(number)
+            except ValueError as problem:
+                problems.append(error("malformed_row", path.name, f"Line {number} was left out: {problem}."))
+    if problems and not rows:
+        raise SourceError(f"'{path}' is not JSON Lines: {problems[0].reason}")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return Table(path, {name: [row.get(name) for row in rows] for name in names}, numbers, tuple(problems))
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line.decode("utf-8-sig"))
+    except json.JSONDecodeError as problem:
+        raise ValueError(f"{problem.msg} at column {problem.colno}") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value
+
+
+def choose(table: Table, image: str | None, target: str | None, group: str | None, task: str | None) -> Columns:
+    """Return which column holds what: as told, or as far as there is no doubt; raise SourceError otherwise."""
+    for name in (image, target, group):
+        if name is not None and name not in table.columns:
+            raise SourceError(f"'{table.path}': {unknown('column', name, table.columns)}")
+    image = image or _image_column(table, {target, group})
+    target = target or _target_column(table, {image, group}, task)
+    if target == image:
+        raise SourceError(f"'{table.path}': column '{image}' cannot be both the image and the target.")
+    return Columns(image, target, group, task or _task(table.columns[target]))
+
+
+def _image_column(table: Table, taken: set[str | None]) -> str:
+    free = [name for name in table.columns if name not in taken]
+    likely = [name for name in free if looks_like_images(table.columns[name])]
+    if len(likely) > 1:
+        likely = _by_name(likely, IMAGE_NAMES) or likely
+    if not likely:
+        likely = _by_name(free, IMAGE_NAMES)
+    if len(likely) == 1:
+        return likely[0]
+    doubt = f"columns {quoted(likely)} could each hold it" if likely else "no column looks like image paths"
+    raise SourceError(
+        f"'{table.path}' has no certain image column: {doubt}. "
+        f"Say which with --image-column. Its columns: {', '.join(table.columns)}."
+    )
+
+
+def _target_column(table: Table, taken: set[str | None], task: str | None) -> str:
+    free = [name for name in table.columns if name not in taken]
+    fitting = [name for name in free if task is None or (_task(table.columns[name]) == task)]
+    likely = fitting if len(fitting) == 1 else _by_name(fitting, TARGET_NAMES)
+    if len(likely) == 1:
+        return likely[0]
+    doubt = f"columns {quoted(likely or fitting)} could each hold it" if fitting else "no column is left for it"
+    raise SourceError(
+        f"'{table.path}' has no certain target column: {doubt}. "
+        f"Say which with --target-column (and --task, if need be). Its columns: {', '.join(table.columns)}."
+    )
+
+
+def _by_name(names: Iterable[str], known: Sequence[str]) -> list[str]:
+    return [name for name in names if name.lower().replace(" ", "_") in known]
+
+
+def looks_like_images(values: Iterable[Any]) -> bool:
+    """Return whether most values of a column are names of image files."""
+    sample = list(islice((value for value in values if value not in (None, "")), _SAMPLE))
+    return bool(sample) and sum(isinstance(value, str) and is_image(value.strip()) for value in sample) * 2 > len(
+        sample
+    )
+
+
+def _task(values: Iterable[Any]) -> str:
+    sample = list(islice((value for value in values if value not in (None, "")), _SAMPLE))
+    lists = sum(
+        isinstance(value, list) or (isinstance(value, str) and value.lstrip().startswith("[")) for value in sample
+    )
+    return "detection" if lists * 2 > len(sample) else "classification"
+
+
+def read(tree: Tree, table: Table, columns: Columns) -> Listing:
+    """Return the images of the table's rows, and a finding for every row that cannot be used."""
+    findings = [*tree.diagnostics, *table.diagnostics]
+    items = list(_items(tree, table, columns, findings))
+    kind = KINDS[table.path.suffix.lower()]
+    return Listing(tree.root, f"{kind} table", columns.task, tuple(items), tuple(findings))
+
+
+def _items(tree: Tree, table: Table, columns: Columns, findings: list[Diagnostic]) -> Iterable[Item]:
+    targets, names = table.columns[columns.target], table.columns[columns.image]
+    groups = table.columns[columns.group] if columns.group else [None] * len(names)
+    _refuse_decimals(table, columns)
+    for number, name, target, group in zip(table.numbers, names, targets, groups, strict=True):
+        row = f"row {number} of '{table.path.name}'"
+        try:
+            image = _image(tree, name)
+        except ValueError as problem:
+            findings.append(error("unknown_image", table.path.name, f"Row {number} was left out: {problem}."))
+            continue
+        try:
+            read_target = _labelled if columns.task == "classification" else _boxed
+            found, problems = read_target(image, target, columns.target)
+        except ValueError as problem:
+            kind = "missing_label" if target in (None, "") else "malformed_target"
+            findings.append(error(kind, image, f"{row.capitalize()} was left out: {problem}."))
+            continue
+        findings += [error(kind, image, f"{row.capitalize()}: {text}.") for kind, text in problems]
+        yield Item(**found, group=None if group is None else _class(group), origin=row)
+
+
+def _refuse_decimals(table: Table, columns: Columns) -> None:
+    """Raise SourceError when classes are asked of a column of decimal numbers."""
+    values = [value for value in table.columns[columns.target] if value is not None]
+    if columns.task == "classification" and any(isinstance(v, float) and v != int_or_nan(v) for v in values):
+        raise SourceError(
+            f"'{table.path}': column '{columns.target}' holds decimal numbers, which are not classes. "
+            f"Say which column holds the class with --target-column. Its columns: {', '.join(table.columns)}."
+        )
+
+
+def int_or_nan(value: float) -> float:
+    """Return the value without its fraction, or the value itself when it is not finite."""
+    return math.trunc(value) if math.isfinite(value) else value
+
+
+def _image(tree: Tree, name: object) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError("it names no image" if name in (None, "") else f"the image is {name!r}, not a path")
+    wanted = name.strip()
+    found = tree.find(wanted)
+    if not found and not wanted.lower().endswith(EXTENSIONS):
+        found = tree.with_stem(wanted)
+    if len(found) > 1:
+        raise ValueError(f"'{wanted}' could be any of {quoted(found)}")
+    return found[0] if found else wanted.replace("\\", "/")
+
+
+Target = tuple[dict[str, Any], list[tuple[str, str]]]  # the fields of an Item, and what was left out of it
+
+
+def _labelled(image: str, target: object, column: str) -> Target:
+    label = "" if target is None else _class(target)
+    if not label:
+        raise ValueError(f"column '{column}' is empty")
+    return {"image": image, "label": label}, []
+
+
+def _class(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(int(value)) if math.isfinite(value) and value == int(value) else ""
+    if isinstance(value, (list, dict)):
+        raise ValueError(f"a class is one value, not {json.dumps(value, default=str)[:60]}")
+    return str(value).strip()
+
+
+def _boxed(image: str, target: object, column: str) -> Target:
+    boxes, problems = [], []
+    for number, value in enumerate(_list(target, column), 1):
+        try:
+            boxes.append(_box(value))
+        except ValueError as problem:
+            kind = "unknown_class" if "category" in str(problem) else "malformed_box"
+            problems.append((kind, f"box {number} was left out: {problem}"))
+    return {"image": image, "boxes": tuple(boxes)}, problems
+
+
+def _list(target: object, column: str) -> list[Any]:
+    if isinstance(target, list):
+        return target
+    if target is None or target == "":
+        raise ValueError(f"column '{column}' is empty; write [] for an image without objects")
+    try:
+        value = json.loads(target) if isinstance(target, str) else target
+    except (json.JSONDecodeError, RecursionError) as problem:
+        where = f" ({problem.msg}, column {problem.colno})" if isinstance(problem, json.JSONDecodeError) else ""
+        raise ValueError(f"column '{column}' is not JSON{where}") from None
+    if not isinstance(value, list):
+        raise ValueError(f"column '{column}' is not a JSON list of boxes")
+    return value
+
+
+def _box(value: object) -> Box:
+    if not isinstance(value, dict):
+        raise ValueError('a box is {"bbox": [xmin, ymin, width, height], "category": "cat"}')
+    category = value.get("category")
+    if category is None or isinstance(category, (list, dict)) or not str(category).strip():
+        raise ValueError("it has no category")
+    return Box(bounds_of(value.get("bbox")), _class(category))
