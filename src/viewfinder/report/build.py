@@ -1,0 +1,176 @@
+"""report.json: everything the report says, as plain data, from the files of a run folder alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from viewfinder import tasks
+from viewfinder.data.diagnostics import Diagnostic, grouped
+from viewfinder.errors import RunError
+from viewfinder.report import charts, parts, settings, summary
+from viewfinder.run import RunFolder, RunInfo
+from viewfinder.tasks import Task
+
+MISTAKES = 12
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model judged on other data than its run's: what `viewfinder evaluate` hands to `build`.
+
+    `truth` has the columns image and label (or boxes), `predictions` those of predictions.parquet; image paths are
+    relative to `root`.
+    """
+
+    name: str
+    root: Path
+    truth: pl.DataFrame
+    predictions: pl.DataFrame
+    fingerprint: str = ""
+    diagnostics: Sequence[Diagnostic] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was judged: images of one split, or of other data. `words` name it in a sentence."""
+
+    split: str
+    words: str
+    images: int
+    answers: pl.DataFrame
+    result: Mapping[str, Any]
+
+
+def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any]:
+    """Return the content of report.json; it is JSON-able, and needs no image file.
+
+    It works at every moment of a run: without a finished epoch, `metrics` is empty. With an `evaluation`, numbers,
+    charts and mistakes are those of that data, and `kind` is "evaluation".
+    """
+    info, design = run.info(), run.design()
+    task, part = tasks.get(design.task), parts.of(design.task)
+    split, epochs = run.split(), _finite(run.epochs())
+    judged = _judge(run, info, part, split, evaluation)
+    train = split.filter(pl.col("split") == "train")
+    guessing = part.guessing(judged.answers, train) if judged else None
+    monitored = info.dataset.monitored_split
+    metric = task.metrics[design.metrics.optimize]
+    facts = summary.Facts(info, design, task, metric, epochs, judged, guessing, part, evaluation)
+    return {
+        "kind": "evaluation" if evaluation else "training",
+        "title": f"{task.title}: {evaluation.name if evaluation else info.dataset.name}",
+        "task": design.task,
+        "status": info.status,
+        "created": info.created,
+        "summary": summary.sentences(facts),
+        "notes": summary.notes(facts),
+        "tiles": summary.tiles(facts),
+        "judged_on": {"split": judged.split, "images": judged.images, "words": judged.words} if judged else None,
+        "optimized": metric.name,
+        "metrics": dict(judged.result["metrics"]) if judged else {},
+        "metric_rows": _metric_rows(task, part, judged, guessing),
+        "guessing": guessing,
+        "threshold": judged.result.get("threshold") if judged else info.threshold,
+        "confusion": judged.result["confusion"] if judged else None,
+        "tables": part.tables(judged.result, judged.answers) if judged else [],
+        "charts": [chart.as_dict() for chart in part.charts(judged.result)] if judged else [],
+        "learning": [chart.as_dict() for chart in charts.learning(epochs, monitored, metric, info.best_epoch)],
+        "epochs": epochs.to_dicts(),
+        "best_epoch": info.best_epoch,
+        "mistakes": part.mistakes(judged.result, judged.answers, MISTAKES) if judged else [],
+        "images_root": str(evaluation.root) if evaluation else info.dataset.root,
+        "design": settings.rows(design),
+        "data": _data(run, info, part, split, evaluation),
+        "environment": _environment(info, design.model_dump(mode="json")["runtime"]),
+    }
+
+
+def _judge(
+    run: RunFolder, info: RunInfo, part: parts.Part, split: pl.DataFrame, evaluation: Evaluation | None
+) -> Judged | None:
+    if evaluation:
+        truth, predictions, name = evaluation.truth, evaluation.predictions, "other data"
+    else:
+        try:
+            predictions = run.predictions()
+        except RunError:
+            return None
+        truth = split
+    answers = truth.join(predictions, on="image", how="inner", suffix="_predicted").sort("image")
+    if not answers.height:
+        return None
+    if not evaluation:
+        name = "+".join(sorted(set(answers["split"])))
+    result = part.measure(answers, info.dataset.classes, info.threshold)
+    images = f"{answers.height:,} image{'s' if answers.height != 1 else ''}"
+    words = f"{evaluation.name} ({images})" if evaluation else f"the {name} split ({images})"
+    return Judged(name, words, answers.height, answers, result)
+
+
+def _finite(epochs: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with null in place of what is no finite number, which JSON cannot hold."""
+    numbers = pl.selectors.float()
+    return epochs.with_columns(pl.when(numbers.is_finite()).then(numbers))
+
+
+def _metric_rows(
+    task: Task, part: parts.Part, judged: Judged | None, guessing: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    if not judged:
+        return []
+    known = {name: (metric.title, metric.explanation) for name, metric in task.metrics.items()} | dict(part.titles())
+    return [
+        {
+            "name": name,
+            "title": known[name][0],
+            "value": value,
+            "explanation": known[name][1],
+            "guessing": guessing["value"] if guessing and guessing["metric"] == name else None,
+        }
+        for name, value in sorted(judged.result["metrics"].items(), key=lambda item: list(known).index(item[0]))
+    ]
+
+
+def _data(
+    run: RunFolder, info: RunInfo, part: parts.Part, split: pl.DataFrame, evaluation: Evaluation | None
+) -> dict[str, Any]:
+    data, order = info.dataset, ("train", "validation", "test")
+    tables = {name: split.filter(pl.col("split") == name) for name in order}
+    if evaluation:
+        tables = {"train": tables["train"], evaluation.name: evaluation.truth}
+    contents = {name: part.contents(table, data.classes) for name, table in tables.items() if table.height}
+    return {
+        "name": data.name,
+        "source": data.source,
+        "format": data.format,
+        "fingerprint": evaluation.fingerprint if evaluation else data.fingerprint,
+        "images": {name: tables[name].height for name in contents},
+        "things": next((c["things"] for c in contents.values()), "images"),
+        "empty": {name: c["empty"] for name, c in contents.items()},
+        "classes": [{"class": k, **{name: c["counts"][k] for name, c in contents.items()}} for k in data.classes],
+        "diagnostics": grouped(evaluation.diagnostics if evaluation else _diagnostics(run)),
+    }
+
+
+def _diagnostics(run: RunFolder) -> list[Diagnostic]:
+    return [
+        Diagnostic(event.severity, event.kind, event.file, event.reason)
+        for _, event in run.events()
+        if event.type == "diagnostic"
+    ]
+
+
+def _environment(info: RunInfo, runtime: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "seed": info.seed,
+        "fingerprint": info.dataset.fingerprint,
+        "device": info.device,
+        "device_name": info.device_name,
+        "precision": runtime.get("precision"),
+        "weights": info.weights,
+        "weights_origin": info.weights_origin,
+        "versions": dict(info.versions),
+    }

@@ -1,0 +1,116 @@
+"""report.html: the report as one file that opens offline, without scripts."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from viewfinder import run as run_folder
+from viewfinder.report import pictures
+from viewfinder.report.build import Evaluation, build
+from viewfinder.report.charts import Chart, Mark, Series
+from viewfinder.report.summary import duration
+from viewfinder.run import RunFolder
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+MOST_CLASSES = 30
+PAIRS = 20
+
+Pictures = Callable[[Mapping[str, Any]], str | None]
+
+
+def write(run: RunFolder, evaluation: Evaluation | None = None, folder: Path | None = None) -> Path:
+    """Write report.json and report.html into the run's folder, or into `folder`; return the path of the HTML."""
+    report = build(run, evaluation)
+    folder = folder or run.path
+    page = render(report)
+    text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    run_folder.replace(folder / "report.json", lambda file: file.write(text.encode()))
+    run_folder.replace(folder / "report.html", lambda file: file.write(page.encode()))
+    return folder / "report.html"
+
+
+def render(report: Mapping[str, Any], picture: Pictures | None = None) -> str:
+    """Return the page. `picture` turns a mistake into a data URI (None: the image is gone); else the source is read."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    root = Path(report["images_root"])
+    picture = picture or (lambda mistake: pictures.data_uri(root / mistake["image"], mistake["boxes"]))
+    environment = Environment(
+        loader=PackageLoader("viewfinder", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(score=score, setting=setting, duration=duration, moment=moment, figure=figure)
+    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+    return environment.get_template("report.html").render(
+        report=report,
+        style=style,
+        confusion=confusion(report["confusion"]) if report["confusion"] else None,
+        mistakes=[{**mistake, "picture": picture(mistake)} for mistake in report["mistakes"]],
+    )
+
+
+def confusion(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the matrix with the heat of each cell, its share of the row; of many classes the most mixed-up pairs."""
+    labels, predicted, counts = table["labels"], table["predicted_labels"], table["counts"]
+    pairs = sorted(
+        (
+            {"truth": labels[i], "predicted": predicted[j], "count": n, "of": sum(row)}
+            for i, row in enumerate(counts)
+            for j, n in enumerate(row)
+            if n and i != j
+        ),
+        key=lambda pair: (-pair["count"], pair["truth"], pair["predicted"]),
+    )
+    rows = [
+        {"label": labels[i], "cells": [_cell(n, sum(row), i == j) for j, n in enumerate(row)]}
+        for i, row in enumerate(counts)
+    ]
+    return {"large": len(labels) > MOST_CLASSES, "pairs": pairs[:PAIRS], "columns": predicted, "rows": rows}
+
+
+def _cell(count: int, total: int, right: bool) -> dict[str, Any]:
+    share = count / total if total else 0.0
+    return {"count": count, "heat": round(100 * share), "right": right, "share": f"{share:.1%}"}
+
+
+def score(value: float | None) -> str:
+    """Return a measure as text."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def setting(value: object) -> str:
+    """Return a setting's value as it stands in a design file."""
+    if isinstance(value, list):
+        return "[" + ", ".join(map(str, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def moment(seconds: float) -> str:
+    """Return a time in seconds since 1970 as a date and time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def figure(chart: Mapping[str, Any]) -> "Markup":
+    """Return the SVG of a chart's plain data, safe to stand in the page."""
+    from markupsafe import Markup
+
+    from viewfinder.report.figure import svg
+
+    return Markup(
+        svg(from_dict(chart))
+    )  # numbers and our own axis labels; the page puts in, escaped, what comes from the data
+
+
+def from_dict(chart: Mapping[str, Any]) -> Chart:
+    """Return the chart that `Chart.as_dict` described."""
+    series = tuple(Series(**{**s, "x": tuple(s["x"]), "y": tuple(s["y"])}) for s in chart["series"])
+    return Chart(**{**chart, "series": series, "marks": tuple(Mark(**mark) for mark in chart["marks"])})
