@@ -1,0 +1,105 @@
+"""Runs side by side: what differs in their designs, their metrics, and their curves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from viewfinder import design_file, tasks
+from viewfinder.design import Design
+from viewfinder.errors import RunError
+from viewfinder.run import RunFolder
+from viewfinder.service.training import open_run
+
+
+def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
+    """Return runs of one task side by side as plain data.
+
+    `runs`: facts and metrics of each, and its epochs; `designs`: each setting that differs, with its value in each
+    run; `metrics`: what can be compared, the best marked; `warnings`: why the numbers may not be comparable.
+    """
+    opened = [open_run(run) for run in runs]
+    if len(opened) < 2:
+        raise RunError("compare takes two or more runs.")
+    designs = [run.design() for run in opened]
+    if len({design.task for design in designs}) > 1:
+        said = ", ".join(f"'{run.path}' ({design.task})" for run, design in zip(opened, designs, strict=True))
+        raise RunError(f"Runs of different tasks cannot be compared: {said}.")
+    rows = [_row(run) for run in opened]
+    return {
+        "task": designs[0].task,
+        "runs": rows,
+        "designs": _differences(designs),
+        "metrics": _metrics(designs[0].task, rows),
+        "warnings": _warnings(opened, rows),
+    }
+
+
+def _row(run: RunFolder) -> dict[str, Any]:
+    info, design, report = run.info(), run.design(), run.report()
+    judged = report.get("judged_on") or {}
+    return {
+        "run": str(run.path),
+        "status": info.status,
+        "dataset": info.dataset.name,
+        "fingerprint": info.dataset.fingerprint,
+        "model": design.training.model,
+        "substituted": info.substituted,
+        "optimized": design.metrics.optimize,
+        "monitored_split": info.dataset.monitored_split,
+        "judged_on": judged.get("split"),
+        "judged_images": judged.get("images"),
+        "metrics": report.get("metrics", {}),
+        "epochs_done": info.epochs_done,
+        "best_epoch": info.best_epoch,
+        "seconds": info.seconds,
+        "device": info.device_name or info.device,
+        "epochs": run.epochs().to_dicts(),
+    }
+
+
+def _differences(designs: Sequence[Design]) -> dict[str, list[Any]]:
+    flat = [design_file.flatten(design) for design in designs]
+    names = dict.fromkeys(name for values in flat for name in values)
+    rows = {name: [values.get(name) for values in flat] for name in names}
+    return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
+
+
+def _metrics(task: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return, for each metric, its value in each run, and the numbers of the runs in which it is best."""
+    known = tasks.get(task).metrics
+    names = dict.fromkeys([*known, *(name for row in rows for name in row["metrics"])])
+    return [_metric(name, rows, known[name].higher_is_better if name in known else True) for name in names]
+
+
+def _metric(name: str, rows: Sequence[dict[str, Any]], higher: bool) -> dict[str, Any]:
+    values = [row["metrics"].get(name) for row in rows]
+    present = [value for value in values if value is not None]
+    best = (max(present) if higher else min(present)) if present else None
+    return {
+        "metric": name,
+        "values": values,
+        "best": [number for number, value in enumerate(values) if value is not None and value == best],
+    }
+
+
+def _warnings(runs: Sequence[RunFolder], rows: Sequence[dict[str, Any]]) -> list[str]:
+    warnings = [
+        f"'{row['run']}' is {row['status']}, with {row['epochs_done']} epochs done."
+        for row in rows
+        if row["status"] != "finished"
+    ]
+    if len({row["fingerprint"] for row in rows}) > 1:
+        warnings.append("The runs were trained on different data, so their metrics cannot be compared.")
+    elif len({_judged_images(run) for run in runs}) > 1:
+        warnings.append(
+            "The runs were judged on different images (their splits differ), so their metrics differ for that alone."
+        )
+    if len({row["judged_on"] for row in rows if row["judged_on"]}) > 1:
+        warnings.append("The metrics are of different splits: see 'judged on'.")
+    return warnings
+
+
+def _judged_images(run: RunFolder) -> frozenset[str]:
+    table, info = run.split(), run.info()
+    split = "test" if info.dataset.counts.get("test") else info.dataset.monitored_split
+    return frozenset(table.filter(table["split"] == split)["image"])

@@ -1,0 +1,168 @@
+"""Starting a trainer as a process of its own, watching its folder, and stopping it.
+
+The folder is the only link: the process is seen through the events it appends, and stopped by the file `stop`.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from viewfinder.errors import InputError, RunError, TrainingError
+from viewfinder.events import AnyEvent, Failed
+from viewfinder.run import RunFolder
+
+POLL_S = 0.1
+INPUT_IS_WRONG, STOPPED = 2, 130
+
+
+class Watcher(Protocol):
+    """Who is told what happens in a folder."""
+
+    def event(self, event: AnyEvent) -> None:
+        """Take note of an event."""
+
+    def tick(self) -> None:
+        """Take note that time passes."""
+
+    def stopping(self, times: int) -> None:
+        """Take note that the user asked, for the first or a later time, to stop."""
+
+
+class Silent:
+    """A watcher that tells nobody."""
+
+    def event(self, event: AnyEvent) -> None:
+        """Take note of an event."""
+
+    def tick(self) -> None:
+        """Take note that time passes."""
+
+    def stopping(self, times: int) -> None:
+        """Take note that the user asked to stop."""
+
+
+class Interrupts:
+    """Counts the requests to stop that reach this process: Ctrl-C, or the system's."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Count one; this is the signals' handler."""
+        self.count += 1
+
+
+def train(run: RunFolder, watcher: Watcher | None = None) -> None:
+    """Train a prepared run and return when it is finished.
+
+    The first Ctrl-C asks the trainer to stop after its step, a second one ends it. Raises KeyboardInterrupt when the
+    run was stopped (it can be resumed), InputError when the user's input was wrong, TrainingError for anything else.
+    """
+    run.clear_stop()
+    offset = _size(run.path / "events.jsonl")
+    code = follow("train", run, watcher or Silent(), offset)
+    if code == 0:
+        return
+    if code < 0 or run.info().status in ("queued", "running"):
+        _record_end(run, code)
+    error = run.info().error or f"the trainer ended with code {code}; see '{run.path / 'log.txt'}'"
+    if code == STOPPED or run.info().status == "stopped":
+        raise KeyboardInterrupt
+    if code == INPUT_IS_WRONG:
+        raise InputError(error)
+    raise TrainingError(f"The training failed: {error}. Its log is '{run.path / 'log.txt'}'.")
+
+
+def follow(command: str, folder: RunFolder, watcher: Watcher, offset: int = 0) -> int:
+    """Start `command` of the engine on a folder, pass on its events from byte `offset` on, and return its exit code."""
+    with interrupts() as seen, start(command, folder.path) as process:
+        asked = 0
+        try:
+            while process.poll() is None:
+                offset = _pass_on(folder, watcher, offset)
+                if seen.count > asked:
+                    asked = seen.count
+                    _stop(folder, process, asked)
+                    watcher.stopping(asked)
+                watcher.tick()
+                time.sleep(POLL_S)
+        except BaseException:
+            _stop(folder, process, 1)
+            raise
+    _pass_on(folder, watcher, offset)
+    return process.returncode
+
+
+def start(command: str, folder: Path) -> "subprocess.Popen[bytes]":
+    """Start `python -m viewfinder.engine COMMAND FOLDER`, detached from this terminal, its output in log.txt."""
+    arguments = [sys.executable, "-P", "-m", "viewfinder.engine", command, str(folder)]
+    flags = int(getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0))
+    with (folder / "log.txt").open("ab") as log:
+        return subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=os.name == "posix",
+            creationflags=flags,
+        )
+
+
+@contextlib.contextmanager
+def interrupts() -> Iterator[Interrupts]:
+    """Count requests to stop instead of dying of them; only the main thread of a process gets any.
+
+    A signal that this process was started to ignore, as under nohup, stays ignored.
+    """
+    seen = Interrupts()
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in numbers} if main else {}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, seen.note)
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _stop(folder: RunFolder, process: "subprocess.Popen[bytes]", times: int) -> None:
+    if times > 1:
+        process.kill()
+    else:
+        folder.request_stop()
+
+
+def _pass_on(folder: RunFolder, watcher: Watcher, offset: int) -> int:
+    for following, event in folder.events(offset):
+        offset = following
+        watcher.event(event)
+    return offset
+
+
+def _record_end(run: RunFolder, code: int) -> None:
+    """Say in run.json how a trainer ended that could not say it itself."""
+    asked = run.stop_requested
+    reason = f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
+    if code == -9 and not asked:
+        reason += "; the system does this when memory runs out"
+    with contextlib.suppress(RunError), run.locked():
+        error = None if asked else f"The trainer was {reason}"
+        run.update(status="stopped" if asked else "failed", ended=time.time(), reason=reason, error=error)
+        if error:
+            run.append(Failed(time=time.time(), error=error))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0

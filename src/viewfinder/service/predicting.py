@@ -1,0 +1,184 @@
+"""Predictions of a run's model for images that have no labels, or whose labels play no part."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+
+from viewfinder import run as run_folder
+from viewfinder.data import boxes
+from viewfinder.data.diagnostics import Diagnostic
+from viewfinder.data.sources.files import Tree
+from viewfinder.errors import InputError, SourceError, TrainingError
+from viewfinder.events import AnyEvent
+from viewfinder.run import RunFolder
+from viewfinder.service import launch
+from viewfinder.service.source import Progress
+from viewfinder.service.training import open_run
+
+SUFFIXES = (".csv", ".parquet", ".jsonl")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A row for each readable image, in order, and a finding for each that is not."""
+
+    table: pl.DataFrame
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def predict(
+    run: RunFolder | Path | str,
+    images: Sequence[Path | str] | Path | str,
+    out: Path | str | None = None,
+    threshold: float | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Predict images, and those in folders, with the best model of a run; write the table to `out` if given.
+
+    The columns are those of predictions.parquet; of boxes only those of confidence ≥ `threshold` are kept, by default
+    the model's own. Raises InputError for a run without a model, and paths that are not there.
+    """
+    run = open_run(run)
+    own = model_threshold(run)
+    if out is not None:
+        _suffix(Path(out))
+    _check_threshold(run, own, threshold)
+    given = [images] if isinstance(images, (str, Path)) else list(images)
+    found = infer(run, list(_walk(given)), progress)
+    limit = own if threshold is None else threshold
+    table = found.table if limit is None else above(found.table, limit)
+    if out is not None:
+        write(table, Path(out))
+    return Predictions(table, found.diagnostics)
+
+
+def infer(run: RunFolder, images: Sequence[str], progress: Progress | None = None) -> Predictions:
+    """Return all predictions for images by path, without a threshold, computed by a process of its own."""
+    run.model_path()
+    with tempfile.TemporaryDirectory(prefix="viewfinder-", ignore_cleanup_errors=True) as name:
+        job, watcher = RunFolder(Path(name)), _JobWatcher(progress)
+        (job.path / "request.json").write_text(json.dumps({"run": str(run.path.resolve())}), encoding="utf-8")
+        pl.DataFrame({"image": list(images)}, schema={"image": pl.String}).write_parquet(job.path / "images.parquet")
+        code = launch.follow("predict", job, watcher)
+        if watcher.stopped or code == launch.STOPPED:
+            raise KeyboardInterrupt
+        if code != 0:
+            error = watcher.error or _last_line(job.path / "log.txt") or f"it ended with code {code}"
+            raise (
+                InputError(error) if code == launch.INPUT_IS_WRONG else TrainingError(f"The prediction failed: {error}")
+            )
+        table = pl.read_parquet((job.path / "predictions.parquet").read_bytes())
+    return Predictions(table, tuple(watcher.diagnostics))
+
+
+def model_threshold(run: RunFolder) -> float | None:
+    """Return the confidence from which the run's model reports a box; None for other tasks."""
+    model = json.loads((run.model_path() / "model.json").read_text(encoding="utf-8"))
+    threshold = model.get("threshold")
+    return None if threshold is None else float(threshold)
+
+
+def above(table: pl.DataFrame, threshold: float) -> pl.DataFrame:
+    """Return predictions with only the boxes of confidence ≥ `threshold`."""
+    kept = [
+        json.dumps([box for box in boxes.from_json(text) if box["confidence"] >= threshold], ensure_ascii=False)
+        for text in table["boxes"]
+    ]
+    return table.with_columns(pl.Series("boxes", kept, pl.String))
+
+
+def write(table: pl.DataFrame, out: Path) -> None:
+    """Write predictions as CSV, Parquet or JSON Lines, by the file's extension; the file is replaced at once."""
+    writers: dict[str, Callable[[IO[bytes]], object]] = {
+        ".csv": lambda file: table.write_csv(file),
+        ".parquet": lambda file: table.write_parquet(file),
+        ".jsonl": lambda file: file.writelines(_lines(table)),
+    }
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        run_folder.replace(out, writers[_suffix(out)])
+    except OSError as error:
+        raise InputError(f"'{out}' cannot be written: {error.strerror or error}.") from None
+
+
+def plain(table: pl.DataFrame) -> list[dict[str, object]]:
+    """Return predictions as plain data, boxes as lists."""
+    rows = table.to_dicts()
+    if "boxes" in table.columns:
+        rows = [{**row, "boxes": boxes.from_json(row["boxes"])} for row in rows]
+    return rows
+
+
+def _lines(table: pl.DataFrame) -> Iterator[bytes]:
+    for row in plain(table):
+        yield (json.dumps(row, ensure_ascii=False) + "\n").encode()
+
+
+def _suffix(out: Path) -> str:
+    suffix = out.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"--out '{out}': predictions are written as one of {', '.join(SUFFIXES)}.")
+    return suffix
+
+
+def _check_threshold(run: RunFolder, own: float | None, threshold: float | None) -> None:
+    if threshold is None:
+        return
+    if own is None:
+        raise InputError(f"--threshold {threshold}: the model of '{run.path}' gives each image a class, not boxes.")
+    if not 0 <= threshold <= 1:
+        raise InputError(f"--threshold {threshold}: a confidence is between 0 and 1.")
+
+
+def _walk(given: Sequence[Path | str]) -> Iterator[str]:
+    """Yield the images of files and folders, each path as the user would write it, with `/`."""
+    if not given:
+        raise SourceError("No image was named. Give images, or folders of images.")
+    for path in map(Path, given):
+        if path.is_dir():
+            inside = Tree(path).images
+            if not inside:
+                raise SourceError(f"The folder '{path}' holds no images.")
+            yield from ((path / name).as_posix() for name in inside)
+        elif path.exists():
+            yield path.as_posix()
+        else:
+            raise SourceError(f"There is no image or folder '{path}'.")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
+    return lines[-1] if lines else ""
+
+
+class _JobWatcher(launch.Silent):
+    """Keeps what a prediction tells."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress = progress
+        self.diagnostics: list[Diagnostic] = []
+        self.error: str | None = None
+        self.stopped = False
+
+    def event(self, event: AnyEvent) -> None:
+        """Take note of an event."""
+        match event.type:
+            case "evaluating":
+                if self.progress:
+                    self.progress(event.done, event.images)
+            case "diagnostic":
+                self.diagnostics.append(Diagnostic(event.severity, event.kind, event.file, event.reason))
+            case "failed":
+                self.error = event.error
+            case _:
+                pass
+
+    def stopping(self, times: int) -> None:
+        """Take note that the user asked to stop."""
+        self.stopped = True

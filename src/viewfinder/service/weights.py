@@ -1,0 +1,68 @@
+"""The weights a training starts from, and what is trained instead when the default model's cannot be had."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from viewfinder import catalogue, tasks
+from viewfinder import weights as files
+from viewfinder.design import Design
+from viewfinder.errors import DesignError, WeightsError
+from viewfinder.service.designs import Wanted
+
+
+@dataclass(frozen=True)
+class Start:
+    """A design, the weight file its model starts from (None: random numbers), and what was substituted, if anything."""
+
+    design: Design
+    found: files.Found | None
+    substituted: str | None = None
+
+
+def starting_point(wanted: Wanted, design: Design, progress: files.Progress | None = None) -> Start:
+    """Return from what the model of a design starts.
+
+    A model that was left at its default gives way to the bundled one when its weights cannot be had. Raises
+    WeightsError for one that was chosen.
+    """
+    if design.training.weights == "none":
+        return Start(design, None)
+    try:
+        return Start(
+            design, files.find(catalogue.get(design.training.model), design.training.weights, progress=progress)
+        )
+    except WeightsError as error:
+        if wanted.chose_model(design.task) or design.training.weights != "pretrained":
+            raise
+        return _bundled(wanted, design, error)
+
+
+def _bundled(wanted: Wanted, design: Design, reason: WeightsError) -> Start:
+    bundled, default = tasks.get(design.task).bundled_model, design.training.model
+    if bundled == default:
+        raise reason
+    values = wanted.values
+    values["training"] = {**(values.get("training") or {}), "model": bundled}
+    try:
+        other = Wanted(values, {}).design(design.task)
+        found = files.find(catalogue.get(bundled))
+    except (DesignError, WeightsError) as error:
+        raise WeightsError(f"{reason}\nThe bundled model cannot be trained instead: {error}") from None
+    return Start(other, found, f"{bundled} is trained instead of {default}, the default. {reason}")
+
+
+def weights() -> list[dict[str, Any]]:
+    """Return the weight files of the catalogue, with where each is on this machine."""
+    return [_row(entry) for entry in files.inventory()]
+
+
+def add_weights(path: Path | str) -> dict[str, Any]:
+    """Copy a weight file to where it will be found; raise WeightsError for one that is not the catalogue's."""
+    return _row(files.add(Path(path)))
+
+
+def _row(entry: files.Entry) -> dict[str, Any]:
+    facts = {key: value for key, value in asdict(entry.weights).items() if key != "package"}
+    where = {"path": entry.path and str(entry.path), "origin": entry.origin, "problem": entry.problem}
+    return {**facts, "models": list(entry.models), **where}
