@@ -4,7 +4,7 @@ The words are those of the command line. Everything is imported when it is first
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from viewfinder.design import Design
@@ -72,7 +72,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'viewfinder' has no attribute '{name}'")
     return getattr(import_module(_HOMES.get(name, "viewfinder.errors")), name)

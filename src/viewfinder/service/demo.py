@@ -1,4 +1,4 @@
-"""A whole main job on real data that comes with the base installation: import, train, report, predict; for each task."""
+"""A whole main job for each task, on real data of the base installation: import, train, report, predict."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ class Shown:
     images: Path
     predictions: Path
     metrics: dict[str, float | None]
+    judged_on: str
     optimized: str
     seconds: float
 
@@ -39,13 +40,13 @@ def demo(
     *,
     clock: Callable[[], float],
     say: Callable[[str], None] = lambda text: None,
-    watch: Callable[[Prepared], launch.Watcher] | None = None,
+    train: Callable[[Prepared], None] = lambda prepared: launch.train(prepared.run),
 ) -> list[Shown]:
     """Do the main job on every sample with the bundled model of its task; return what came of each.
 
-    Samples that an earlier demo wrote are used again. `say` is told each step, `watch` makes the watcher of a training.
+    Samples that an earlier demo wrote are used again. `say` is told each step, `train` trains a prepared run.
     """
-    return [_show(samples.get(name), Path(out), clock, say, watch) for name in SETTINGS]
+    return [_show(samples.get(name), Path(out), clock, say, train) for name in SETTINGS]
 
 
 def _show(
@@ -53,7 +54,7 @@ def _show(
     out: Path,
     clock: Callable[[], float],
     say: Callable[[str], None],
-    watch: Callable[[Prepared], launch.Watcher] | None,
+    train: Callable[[Prepared], None],
 ) -> Shown:
     say(f"{tasks.get(sample.task).title}: {sample.description}")
     source = _written(sample, out)
@@ -62,7 +63,7 @@ def _show(
     run_path = free_folder(str(out / "runs"), sample.name, clock())
     say(f"$ viewfinder train {source} {options}")
     prepared = prepare(source, settings=settings, out=run_path, clock=clock)
-    launch.train(prepared.run, watch(prepared) if watch else None)
+    train(prepared)
     images = [prepared.dataset.path(image) for image in _some_test_images(prepared)]
     predictions = run_path.with_name(f"{run_path.name}-predictions.csv")
     say(f"$ viewfinder predict {run_path} …{SHOWN} test images… --out {predictions}")
@@ -76,6 +77,7 @@ def _show(
         source,
         predictions,
         dict(report["metrics"]),
+        report["judged_on"]["words"],
         prepared.design.metrics.optimize,
         info.seconds,
     )

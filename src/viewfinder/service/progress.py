@@ -67,7 +67,7 @@ class TrainingProgress:
                 pass
 
     def seconds_left(self) -> float | None:
-        """Return the time until the last epoch is done, if early stopping does not end it sooner; None: not yet known."""
+        """Return the time until the last epoch is done, unless early stopping ends it sooner; None: not known."""
         epoch = self._seconds_an_epoch()
         if epoch is None:
             return None

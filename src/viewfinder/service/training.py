@@ -113,7 +113,7 @@ def _moved(info: RunInfo, design: Design, source: Source, progress: Progress | N
     if data.fingerprint != info.dataset.fingerprint:
         raise RunError(
             f"'{source.path}' is not the data this run was trained on: {_difference(info, data)}. A run goes on with "
-            "its own data only; `viewfinder train` starts a new one, `viewfinder evaluate` measures a model on other data."
+            "its own data only; `viewfinder train` starts a new one, `viewfinder evaluate` measures a model on more."
         )
     return data.root.resolve().as_posix()
 

@@ -1,0 +1,110 @@
+"""Results as text: aligned tables, JSON documents, and values as people read them."""
+
+import json
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+
+import typer
+
+
+def show(text: str) -> None:
+    """Print a result to stdout."""
+    typer.echo(text)
+
+
+def tell(text: str) -> None:
+    """Print progress, or anything that is no result, to stderr."""
+    typer.echo(text, err=True)
+
+
+def document(data: object) -> None:
+    """Print one JSON document to stdout; numbers that JSON has no word for are null."""
+    show(json.dumps(_finite(data), ensure_ascii=False, indent=2, allow_nan=False, default=str))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], indent: str = "") -> str:
+    """Return rows under their columns' names, aligned; numbers to the right."""
+    body = [[text(value) for value in row] for row in rows]
+    widths = [max(map(width, cells)) for cells in zip(columns, *body, strict=True)]
+    right = [all(_is_number(row[i]) for row in body) and bool(body) for i in range(len(columns))]
+    lines = [list(columns), *body]
+    return "\n".join(indent + "  ".join(map(_pad, line, widths, right)).rstrip() for line in lines)
+
+
+def text(value: object) -> str:
+    """Return a value as people read it: four digits after the point, – for nothing."""
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.4f}" if math.isfinite(value) else "–"
+        case int():
+            return f"{value:,}"
+        case list() | tuple():
+            return ", ".join(text(item) for item in value) or "–"
+        case _:
+            return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as `40 s`, `12 min` or `2 h 05 min`."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def clock(seconds: float) -> str:
+    """Return a time as `0:42`, `12:05` or `2:12:05`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 image`, `1,797 images`, `3 classes`."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}" + ("" if count == 1 else ending)
+
+
+def metrics(task: str, values: Mapping[str, float | None], optimized: str) -> str:
+    """Return metrics as lines, the one that was optimised first."""
+    from viewfinder import tasks
+
+    known = tasks.get(task).metrics
+    names = [optimized, *(name for name in values if name != optimized)]
+    rows = [
+        (known[name].title if name in known else name, values.get(name), "optimised" if name == optimized else "")
+        for name in names
+    ]
+    wide = max(width(title) for title, _, _ in rows)
+    return "\n".join(f"  {_pad(title, wide, False)}  {text(value):>6}  {note}".rstrip() for title, value, note in rows)
+
+
+def width(line: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in line)
+
+
+def _pad(cell: str, wide: int, right: bool) -> str:
+    space = " " * (wide - width(cell))
+    return space + cell if right else cell + space
+
+
+def _is_number(cell: str) -> bool:
+    return cell == "–" or cell.replace(",", "").replace(".", "").removeprefix("-").isdigit()
+
+
+def _finite(data: object) -> object:
+    match data:
+        case float():
+            return data if math.isfinite(data) else None
+        case Mapping():
+            return {str(key): _finite(value) for key, value in data.items()}
+        case list() | tuple():
+            return [_finite(value) for value in data]
+        case _:
+            return data
