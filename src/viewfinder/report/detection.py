@@ -47,7 +47,7 @@ def sentences(judged: Mapping[str, Any], split: str, guessing: Mapping[str, Any]
     return [
         f"On {split} it finds {right:,} of {objects:,} objects (class right, overlap at least one half).",
         f"It reports {boxes}, {wrong}, when a box counts from a confidence of {judged['threshold']:.3g}: "
-        "that threshold gives the best balance, and is stored with the model.",
+        "the threshold that is stored with the model.",
         f"COCO average precision: {got['map_50']:.3f} at overlap 0.50, {got['map']:.3f} over 0.50 to 0.95.",
     ]
 
@@ -90,7 +90,7 @@ def charts(judged: Mapping[str, Any]) -> list[Chart]:
             + many_note(curves["f1_confidence"]),
             "threshold",
             "F1",
-            classes if len(rows) == 1 else (*mean, *(Series(**{**vars(s), "color": s.color + 1}) for s in classes)),
+            classes if len(rows) == 1 else (*(Series(**{**vars(s), "color": s.color + 1}) for s in classes), *mean),
             (0, 1),
             (0, 1),
             marks=(Mark(judged["threshold"], f"threshold {judged['threshold']:.3g}"),),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLORS = 10
-WIDTH_IN, HEIGHT_IN = 5.4, 3.1
+SIZE_IN, SMALL_IN = (4.8, 3.0), (3.7, 2.6)  # the small ones stand three in a row
 
 # matplotlib knows no CSS variables: it draws with stand-ins, which are then replaced in the SVG.
 _TEXT, _GRID, _FAINT = "#010203", "#040506", "#070809"
@@ -41,6 +41,7 @@ _STYLE = {
     "xtick.labelcolor": _TEXT,
     "ytick.labelcolor": _TEXT,
     "lines.linewidth": 1.8,
+    "axes.ymargin": 0.1,
     "path.simplify": False,
 }
 
@@ -52,11 +53,12 @@ def svg(chart: Chart) -> str:
 
     defaults: dict[Any, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
     settings: dict[Any, Any] = {**defaults, **_STYLE, "svg.hashsalt": chart.id}
+    figsize = SMALL_IN if chart.whole_x else SIZE_IN
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
-        axes = figure.add_subplot()
+        figure = Figure(figsize=figsize)
+        axes = figure.add_axes(_area(figsize))
         for series in chart.series:
-            _draw(axes, series)
+            _draw(axes, series, markers=chart.whole_x)
         _set_axes(axes, chart)
         for mark in chart.marks:
             _mark(axes, mark.x, mark.label)
@@ -65,7 +67,13 @@ def svg(chart: Chart) -> str:
     return _for_html(file.getvalue(), chart)
 
 
-def _draw(axes: "Axes", series: Series) -> None:
+def _area(size: tuple[float, float]) -> tuple[float, float, float, float]:
+    """Return where the axes stand in a figure of `size`, as shares of it, so that charts beside each other line up."""
+    left, bottom, right, top = 0.72, 0.48, 0.1, 0.08
+    return left / size[0], bottom / size[1], 1 - (left + right) / size[0], 1 - (bottom + top) / size[1]
+
+
+def _draw(axes: "Axes", series: Series, *, markers: bool) -> None:
     points = [(x, float("nan") if y is None else y) for x, y in zip(series.x, series.y, strict=True)]
     shown = sum(y == y for _, y in points)
     axes.plot(
@@ -73,7 +81,7 @@ def _draw(axes: "Axes", series: Series) -> None:
         color=_FAINT if series.faint else f"#0a0b{series.color % COLORS:02x}",
         linestyle="--" if series.dashed else "-",
         linewidth=0.8 if series.faint else 1.8,
-        marker="o" if shown <= 12 and not series.dashed else None,
+        marker="o" if markers and shown <= 12 else None,
         markersize=3.5,
     )
 

@@ -46,7 +46,9 @@ def render(report: Mapping[str, Any], picture: Pictures | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(score=score, setting=setting, duration=duration, moment=moment, figure=figure)
+    environment.filters.update(
+        score=score, setting=setting, duration=duration, moment=moment, figure=figure, ticked=ticked
+    )
     style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
     return environment.get_template("report.html").render(
         report=report,
@@ -77,7 +79,9 @@ def confusion(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cell(count: int, total: int, right: bool) -> dict[str, Any]:
     share = count / total if total else 0.0
-    return {"count": count, "heat": round(100 * share), "right": right, "share": f"{share:.1%}"}
+    # Rare mistakes matter more than their share: its root makes them visible.
+    heat = share if right else share**0.5
+    return {"count": count, "heat": round(100 * heat), "right": right, "share": f"{share:.1%}"}
 
 
 def score(value: float | None) -> str:
@@ -92,6 +96,18 @@ def setting(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def ticked(text: str) -> "Markup":
+    """Return text as HTML, escaped, with what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a backtick too many: it is part of a name
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
 
 
 def moment(seconds: float) -> str:
@@ -113,4 +129,6 @@ def figure(chart: Mapping[str, Any]) -> "Markup":
 def from_dict(chart: Mapping[str, Any]) -> Chart:
     """Return the chart that `Chart.as_dict` described."""
     series = tuple(Series(**{**s, "x": tuple(s["x"]), "y": tuple(s["y"])}) for s in chart["series"])
-    return Chart(**{**chart, "series": series, "marks": tuple(Mark(**mark) for mark in chart["marks"])})
+    ranges = {name: tuple(chart[name]) if chart[name] else None for name in ("x_range", "y_range")}
+    marks = tuple(Mark(**mark) for mark in chart["marks"])
+    return Chart(**{**chart, **ranges, "series": series, "marks": marks})

@@ -55,7 +55,7 @@ def _draw(image: Image.Image, boxes: Sequence[Mapping[str, Any]], scale: float) 
 
 def _dashed(draw: ImageDraw.ImageDraw, corners: tuple[float, float, float, float], color: tuple[int, int, int]) -> None:
     left, top, right, bottom = corners
-    draw.rectangle(corners, outline=(40, 40, 40), width=1)
+    draw.rectangle(corners, outline=(60, 60, 60), width=2)
     for start, end in _dashes(left, right):
         draw.line((start, top, end, top), fill=color, width=2)
         draw.line((start, bottom, end, bottom), fill=color, width=2)

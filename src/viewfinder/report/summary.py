@@ -46,7 +46,7 @@ def _trained(facts: Facts) -> str:
     learned = f"{data.counts.get('train', 0):,} images of {data.name}"
     classes = f"{len(data.classes)} class{'es' if len(data.classes) != 1 else ''} ({listed(data.classes)})"
     start = "from random weights" if training.weights == "none" else "starting from pretrained weights"
-    verb = "was trained" if facts.epochs.height else "is to be trained"
+    verb = "was trained" if facts.epochs.height else "was to be trained"
     return f"{training.model} {verb} on {learned} for {classes}, {start}."
 
 
