@@ -49,18 +49,19 @@ def write_digit_scenes(dest: Path, images: int = 240, seed: int = 0) -> None:
     Each digit of scikit-learn's set is used at most once, so that none is both in training and in test. Boxes are the
     exact bounds of the ink. The same seed gives the same scenes.
     """
+    digits, labels = _digits()
+    if images * SCENE_DIGITS[1] > len(labels):
+        most = len(labels) // SCENE_DIGITS[1]
+        raise InputError(f"There are too few digits for {images} scenes. Ask for {most} at most.")
     _make_empty(dest)
     (dest / "images").mkdir()
     rng = np.random.default_rng(seed)
-    digits, labels = _digits()
     order = list(rng.permutation(len(labels)))
     photos = _photos()
     records: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": []}
     for number in range(1, images + 1):
         count = int(rng.integers(SCENE_DIGITS[0], SCENE_DIGITS[1] + 1))
-        chosen = [order.pop() for _ in range(min(count, len(order)))]
-        if not chosen:
-            raise InputError(f"There are {len(labels)} digits, too few for {images} scenes. Ask for fewer.")
+        chosen = [order.pop() for _ in range(count)]
         scene, found = _scene(photos, [(digits[i], int(labels[i])) for i in chosen], rng)
         name = f"images/scene_{number:04d}.jpg"
         Image.fromarray(scene).save(dest / name, quality=92)
@@ -171,7 +172,7 @@ def _ink(values: Array, height_px: int) -> NDArray[np.float64]:
     step = height_px / part.shape[0]
     size = (width_px + round(2 * step), height_px + round(2 * step))
     large = np.asarray(Image.fromarray(padded).resize(size, Image.Resampling.BICUBIC), dtype=np.float64) / 255
-    ink = np.clip((large - 0.25) / 0.5, 0, 1)  # strokes with clear edges
+    ink = np.clip((large - 0.3) / 0.3, 0, 1)  # strokes with clear edges
     rows, columns = np.flatnonzero(ink.max(axis=1) > 0.5), np.flatnonzero(ink.max(axis=0) > 0.5)
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 

@@ -33,6 +33,15 @@ class Unit:
         return len(self.rows)
 
 
+@dataclass(frozen=True)
+class Share:
+    """What a part should get: about `wanted` images, so that at least `leave` units stay for the other parts."""
+
+    wanted: float
+    leave: int
+    stratify: bool
+
+
 def assign(dataset: Dataset, *, test_ratio: float, validation_ratio: float, stratify: bool, seed: int) -> pl.DataFrame:
     """Return the dataset's images with every `split` filled: "train", "validation" or "test".
 
@@ -42,19 +51,17 @@ def assign(dataset: Dataset, *, test_ratio: float, validation_ratio: float, stra
     both in train and in test. Raises InputError when no split can be made.
     """
     _check_ratios(test_ratio, validation_ratio)
-    images = dataset.images
-    own = _own(images)
-    _check_content(dataset, made_here=own is None)
-    shown = _shown(dataset)
-    splits = own or _dealt(_units(images, shown, seed, range(len(images))), "test", test_ratio * len(images), stratify)
-    if validation_ratio > 0 and "validation" not in splits.values():
-        rest = [row for row in range(len(images)) if splits.get(row, "train") == "train"]
-        units = _units(images, shown, seed, rest)
-        wanted = validation_ratio * len(images)
-        if len(units) < 2:
-            raise InputError(_too_few(dataset, "a validation split"))
-        splits |= _dealt(units, "validation", wanted, stratify)
-    names = [splits.get(row, "train") for row in range(len(images))]
+    _check_content(dataset)
+    images, total = dataset.images, len(dataset)
+    splits = _own(images)
+    apart = validation_ratio > 0 and (splits is None or "validation" not in splits.values())
+    if splits is None:
+        leave = 2 if apart else 1
+        splits = _parted(dataset, range(total), "test", Share(test_ratio * total, leave, stratify), seed)
+    if apart:
+        rest = [row for row in range(total) if splits.get(row, "train") == "train"]
+        splits |= _parted(dataset, rest, "validation", Share(validation_ratio * total, 1, stratify), seed)
+    names = [splits.get(row, "train") for row in range(total)]
     return images.with_columns(pl.Series("split", names, pl.String))
 
 
@@ -79,7 +86,7 @@ def _own(images: pl.DataFrame) -> dict[int, str] | None:
     return splits
 
 
-def _check_content(dataset: Dataset, made_here: bool) -> None:
+def _check_content(dataset: Dataset) -> None:
     if not dataset.classes:
         raise InputError(f"'{dataset.name}' shows no object at all; label some before training.")
     if dataset.task == "classification" and len(dataset.classes) < 2:
@@ -87,16 +94,18 @@ def _check_content(dataset: Dataset, made_here: bool) -> None:
             f"'{dataset.name}' has one class, '{dataset.classes[0]}'; classification needs two or more. "
             "If the folders further down are the classes, give the folder that holds them as the source."
         )
-    if made_here and len(_units(dataset.images, _shown(dataset), 0, range(len(dataset)))) < 2:
-        raise InputError(_too_few(dataset, "a test split"))
 
 
-def _too_few(dataset: Dataset, what: str) -> str:
-    images = dataset.images
-    why = "" if len(images) < 2 else ", which belong together (the same group, or copies of each other)"
-    return (
-        f"'{dataset.name}' has too few images for {what}: {len(images)}{why}. Add images, or name another group column."
-    )
+def _parted(dataset: Dataset, rows: Sequence[int], split: str, share: Share, seed: int) -> dict[int, str]:
+    """Return which of the rows go to `split`; raise InputError when they cannot be parted."""
+    units = _units(dataset.images, _shown(dataset), seed, rows)
+    if len(units) < 2:
+        together = ", all of one group or copies of each other" if len(rows) > 1 else ""
+        raise InputError(
+            f"'{dataset.name}' has too few images to make a {split} split: {len(rows)}{together}. "
+            "Add images, or choose other groups."
+        )
+    return {row: split for unit in _dealt(units, share) for row in unit.rows}
 
 
 def _shown(dataset: Dataset) -> list[list[str]]:
@@ -144,23 +153,18 @@ def _connected(tags: dict[int, tuple[str, str | None]]) -> list[list[int]]:
     return list(members.values())
 
 
-def _dealt(units: list[Unit], split: str, wanted: float, stratify: bool) -> dict[int, str]:
-    """Return the rows that go to `split`, about `wanted` images; at least one unit goes and one stays."""
+def _dealt(units: list[Unit], share: Share) -> list[Unit]:
+    """Return the units that make up the share: at least one, and not all."""
     strata: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
-        strata[unit.main if stratify else ""].append(unit)
-    names = sorted(strata)
-    total = sum(unit.size for unit in units)
-    sizes = [sum(unit.size for unit in strata[name]) for name in names]
-    quotas = _quotas(sizes, wanted / total)
-    taken = [
-        unit for name, quota in zip(names, quotas, strict=True) for unit in _taken(strata[name], quota, cover=stratify)
-    ]
+        strata[unit.main if share.stratify else ""].append(unit)
+    members = [strata[name] for name in sorted(strata)]
+    sizes = [sum(unit.size for unit in stratum) for stratum in members]
+    quotas = _quotas(sizes, share.wanted / sum(sizes))
+    taken = [unit for stratum, quota in zip(members, quotas, strict=True) for unit in _taken(stratum, quota, share)]
     if not taken:
         taken = [min(units, key=lambda unit: (unit.size, unit.key))]
-    if stratify:
-        taken = _covering(units, taken)
-    return {row: split for unit in taken for row in unit.rows}
+    return _covering(units, taken, share.leave) if share.stratify else taken
 
 
 def _quotas(sizes: Sequence[int], ratio: float) -> list[int]:
@@ -173,23 +177,23 @@ def _quotas(sizes: Sequence[int], ratio: float) -> list[int]:
     return quotas
 
 
-def _taken(units: list[Unit], quota: int, cover: bool) -> list[Unit]:
+def _taken(units: list[Unit], quota: int, share: Share) -> list[Unit]:
     """Return units of a stratum, in their order, that come as near to `quota` images as they do without search.
 
-    One unit is always left. With `cover` one is always taken, if there are two.
+    `share.leave` units are left, or one if there are too few. If stratified, one is always taken if there are two.
     """
     taken: list[Unit] = []
-    count = 0
+    count, most = 0, max(len(units) - share.leave, min(1, len(units) - 1))
     for unit in units:
-        if len(taken) < len(units) - 1 and abs(count + unit.size - quota) < abs(count - quota):
+        if len(taken) < most and abs(count + unit.size - quota) < abs(count - quota):
             taken.append(unit)
             count += unit.size
-    if cover and not taken and len(units) > 1:
+    if share.stratify and not taken and most:
         return [min(units, key=lambda unit: (unit.size, unit.key))]
     return taken
 
 
-def _covering(units: list[Unit], taken: list[Unit]) -> list[Unit]:
+def _covering(units: list[Unit], taken: list[Unit], leave: int) -> list[Unit]:
     """Return the taken units with as few more or fewer as let every class of two or more units be on both sides.
 
     Needed where units show several classes; where classes cannot all be served, those that are served stay so.
@@ -201,6 +205,8 @@ def _covering(units: list[Unit], taken: list[Unit]) -> list[Unit]:
         if total[label] < 2 or 0 < here[label] < total[label]:
             continue
         enters = here[label] == 0
+        if enters and len(units) - len(inside) <= leave:
+            continue
         free = [unit for unit in units if label in unit.labels and _movable(unit, enters, here, total)]
         if free:
             unit = min(free, key=lambda one: (one.size, one.key))

@@ -8,7 +8,7 @@ from typing import Any
 
 from viewfinder.data.boxes import Box, bounds_of
 from viewfinder.data.diagnostics import Diagnostic
-from viewfinder.data.sources.files import Tree, split_in
+from viewfinder.data.sources.files import Tree, folded, split_in
 from viewfinder.data.sources.listing import Item, Listing, error, info, quoted
 from viewfinder.errors import SourceError
 
@@ -73,9 +73,9 @@ def read(tree: Tree, found: list[Document], diagnostics: Iterable[Diagnostic] = 
     """Return the images of the documents with their boxes."""
     findings = [*tree.diagnostics, *diagnostics]
     items = [item for document in found for item in _Reader(tree, document, findings).items()]
-    listed = {item.image for item in items}
+    listed = {folded(item.image) for item in items}
     reason = "No annotation file lists it, so it is not known what it shows."
-    findings += [error("no_annotation", image, reason) for image in tree.images if image not in listed]
+    findings += [error("no_annotation", image, reason) for image in tree.images if folded(image) not in listed]
     names = {name for document in found for name in _categories(document, []).values()}
     return Listing(tree.root, FORMAT, TASK, tuple(items), tuple(findings), tuple(sorted(names)))
 

@@ -69,13 +69,17 @@ def is_hidden(name: str) -> bool:
 class Tree:
     """All files below a folder but the hidden ones, and the search among them.
 
-    `files` are paths relative to `root` with `/`, sorted. `diagnostics` lists what could not be looked at.
+    The folder is walked when its files are first needed. `diagnostics` lists what could not be looked at then.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.diagnostics: list[Diagnostic] = []
-        self.files: tuple[str, ...] = tuple(sorted(self._walk()))
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The files' paths relative to `root`, with `/`, sorted."""
+        return tuple(sorted(self._walk()))
 
     def _walk(self) -> Iterable[str]:
         seen: set[str] = set()
@@ -152,13 +156,9 @@ class Tree:
         for start in (self.root / near, self.root):
             path = Path(os.path.normpath(start / (written if written.is_absolute() else name.replace("\\", "/"))))
             place = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
-            if place in self._known or (not path.is_relative_to(self.root) and path.is_file()):
+            if _is_file(path):
                 return [place]
         return self.named(name, near)
-
-    @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self.files)
 
     def leftovers(self, used: Iterable[str]) -> list[Diagnostic]:
         """Return a finding for every other file."""
@@ -172,6 +172,13 @@ def unused_file(path: str) -> Diagnostic:
         reason = f"This kind of image is not read; convert it to one of {FORMAT_WORDS}."
         return Diagnostic("error", "unsupported_image", path, reason)
     return Diagnostic("info", "ignored_file", path, "It is not an image, and was passed over.")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a null byte
+        return False
 
 
 def _best(paths: list[str], wanted: PurePosixPath, near: str) -> list[str]:

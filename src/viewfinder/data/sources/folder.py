@@ -30,7 +30,7 @@ class Layout:
 
 
 def layout(tree: Tree) -> Layout | None:
-    """Return how the classes are laid out; None when no image lies in a class's folder."""
+    """Return how the classes are laid out; None when no image lies in a folder that could be a class's."""
     parts = [PurePosixPath(path).parts for path in tree.images]
     tops = {folders[0] for folders in parts if len(folders) > 1}
     deeper = {folders[0] for folders in parts if len(folders) > 2}
@@ -41,7 +41,8 @@ def layout(tree: Tree) -> Layout | None:
     depth = 1 if splits else 0
     inside = [folders for folders in parts if len(folders) > depth + 1 and (not splits or folders[0] in splits)]
     classes = tuple(sorted({folders[depth] for folders in inside}))
-    return Layout(splits, classes) if classes else None
+    named = splits or any(not is_storage(name) for name in classes)
+    return Layout(splits, classes) if classes and named else None
 
 
 def read(tree: Tree, found: Layout) -> Listing:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.data.pixels import FORMAT_WORDS
 from viewfinder.data.sources import coco, folder, table, voc
 from viewfinder.data.sources.files import Tree, is_image
@@ -93,23 +92,25 @@ def _folder(path: Path, wish: Wish) -> Listing:
     tree = Tree(path)
     if not tree.files:
         raise SourceError(f"'{path}' holds no files.")
-    candidates, findings = _candidates(tree, wish)
+    problems: list[str] = []
+    candidates = _candidates(tree, wish, problems)
     fitting = [one for one in candidates if wish.task in (None, one.task)]
     if any(one.certain for one in fitting):
         fitting = [one for one in fitting if one.certain]
     if len({one.format for one in fitting}) > 1:
         fitting = _preferred(path, fitting)
     if not fitting:
-        raise SourceError(_nothing(tree, candidates, wish, findings))
+        raise SourceError(_nothing(tree, candidates, wish, problems))
     listing = fitting[0].read()
     _check(path, Wish(wish.task, *([None] * 3)) if "table" in listing.format else wish, listing.task, listing.format)
     return listing
 
 
-def _candidates(tree: Tree, wish: Wish) -> tuple[list[Candidate], list[Diagnostic]]:
-    tables = _tables(tree, wish)
+def _candidates(tree: Tree, wish: Wish, problems: list[str]) -> list[Candidate]:
+    """Return the ways to read a folder; why a file in it was not understood is added to `problems`."""
+    tables = _tables(tree, wish, problems)
     if wish.columns:
-        return tables, []
+        return tables
     found = []
     annotations = voc.annotations(tree)
     if annotations:
@@ -125,10 +126,11 @@ def _candidates(tree: Tree, wish: Wish) -> tuple[list[Candidate], list[Diagnosti
         what = f"a folder per class ({quoted(layout.classes, 3)})"
         certain = layout.convincing
         found.append(Candidate(folder.TASK, folder.FORMAT, what, certain, lambda: folder.read(tree, layout)))
-    return [*found, *tables], findings
+    problems += [finding.reason for finding in findings if finding.kind == "malformed_json"]
+    return [*found, *tables]
 
 
-def _tables(tree: Tree, wish: Wish) -> list[Candidate]:
+def _tables(tree: Tree, wish: Wish, problems: list[str]) -> list[Candidate]:
     """Return the tables directly in the folder that name images."""
     found = []
     for name in tree.files:
@@ -137,12 +139,11 @@ def _tables(tree: Tree, wish: Wish) -> list[Candidate]:
         path = tree.root / name
         try:
             content = table.parse(path)
-            if not wish.columns and not any(table.looks_like_images(values) for values in content.columns.values()):
+            if not wish.columns and not any(table.looks_like_images(content.sample(name)) for name in content.columns):
                 continue
             columns = table.choose(content, wish.image_column, wish.target_column, wish.group_column, wish.task)
-        except SourceError:
-            if wish.columns:
-                raise
+        except SourceError as problem:
+            problems.append(str(problem))
             continue
         read = _Later(tree, content, columns)
         found.append(Candidate(columns.task, f"table {name}", f"the table '{name}'", True, read))
@@ -191,15 +192,14 @@ def _no_yolo(path: Path) -> str:
     return f"'{path}' looks like YOLO, which is not read yet. What is read: {READ}. Convert it to COCO JSON."
 
 
-def _nothing(tree: Tree, candidates: list[Candidate], wish: Wish, findings: list[Diagnostic]) -> str:
-    if wish.columns:
+def _nothing(tree: Tree, candidates: list[Candidate], wish: Wish, problems: list[str]) -> str:
+    if wish.columns and not problems:
         return f"'{tree.root}' holds no table, and only tables have columns ({quoted(wish.columns)})."
     if candidates:
         found = "; ".join(f"{one.what}, for {one.task}" for one in candidates)
         return f"'{tree.root}' cannot be read for {wish.task}: it holds {found}."
-    broken = [finding.reason for finding in findings if finding.kind == "malformed_json"]
-    if broken:
-        return broken[0]
+    if problems:
+        return problems[0]
     if tree.images:
         return (
             f"'{tree.root}' holds {len(tree.images)} images but no folders of classes and no annotations. "

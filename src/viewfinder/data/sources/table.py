@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +29,28 @@ KINDS = {
 }
 IMAGE_NAMES = ("image", "image_path", "path", "file", "file_name", "filename", "filepath", "file_path", "img", "photo")
 TARGET_NAMES = ("label", "class", "target", "category", "labels", "class_name", "boxes", "objects", "annotations", "y")
+_NO_CATEGORY = "it has no category"
 _HEAD_BYTES = 1 << 20
-_SAMPLE = 200  # rows looked at to tell what a column holds
+_SAMPLE = 1000  # rows looked at to tell what a column holds
 
 
 @dataclass(frozen=True)
 class Table:
-    """The columns of a file as lists of equal length; `numbers` are the rows' numbers for messages, from 1."""
+    """The columns of a file, of equal length; `numbers` are the rows' numbers for messages, from 1."""
 
     path: Path
-    columns: Mapping[str, Sequence[Any]]
+    columns: Mapping[str, pl.Series | list[Any]]
     numbers: Sequence[int]
     diagnostics: tuple[Diagnostic, ...] = ()
+
+    def values(self, name: str, limit: int | None = None) -> list[Any]:
+        """Return the values of a column as Python objects, the first `limit` of them if given."""
+        column = self.columns[name][:limit]
+        return column.to_list() if isinstance(column, pl.Series) else column
+
+    def sample(self, name: str) -> list[Any]:
+        """Return some values of a column, none of them empty."""
+        return [value for value in self.values(name, _SAMPLE) if value not in (None, "")]
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ def _csv(path: Path) -> Table:
         raise SourceError(f"'{path}' is empty.") from None
     except pl.exceptions.PolarsError as problem:
         raise SourceError(_csv_problem(path, str(problem))) from None
-    columns = {name.strip().removeprefix("\ufeff"): frame[name].to_list() for name in frame.columns}
+    columns = {name.strip().removeprefix("\ufeff"): frame[name] for name in frame.columns}
     return Table(path, columns, range(1, frame.height + 1))
 
 
@@ -119,7 +128,7 @@ def _parquet(path: Path) -> Table:
         info("ignored_column", path.name, f"Column '{name}' holds binary data, not paths or classes.")
         for name in binary
     )
-    return Table(path, {name: frame[name].to_list() for name in names}, range(1, frame.height + 1), skipped)
+    return Table(path, {name: frame[name] for name in names}, range(1, frame.height + 1), skipped)
 
 
 def _holds_binary(kind: Any) -> bool:  # noqa: ANN401 (Polars' own data types)
@@ -135,7 +144,7 @@ def _json_lines(path: Path) -> Table:
             if not line.strip():
                 continue
             try:
-                rows.append(_object(line))
+                rows.append(_object(line.rstrip(b"\r\n")))
                 numbers.append(number)
             except ValueError as problem:
                 problems.append(error("malformed_row", path.name, f"Line {number} was left out: {problem}."))
@@ -168,12 +177,12 @@ def choose(table: Table, image: str | None, target: str | None, group: str | Non
     target = target or _target_column(table, {image, group}, task)
     if target == image:
         raise SourceError(f"'{table.path}': column '{image}' cannot be both the image and the target.")
-    return Columns(image, target, group, task or _task(table.columns[target]))
+    return Columns(image, target, group, task or _task(table.sample(target)))
 
 
 def _image_column(table: Table, taken: set[str | None]) -> str:
     free = [name for name in table.columns if name not in taken]
-    likely = [name for name in free if looks_like_images(table.columns[name])]
+    likely = [name for name in free if looks_like_images(table.sample(name))]
     if len(likely) > 1:
         likely = _by_name(likely, IMAGE_NAMES) or likely
     if not likely:
@@ -189,7 +198,7 @@ def _image_column(table: Table, taken: set[str | None]) -> str:
 
 def _target_column(table: Table, taken: set[str | None], task: str | None) -> str:
     free = [name for name in table.columns if name not in taken]
-    fitting = [name for name in free if task is None or (_task(table.columns[name]) == task)]
+    fitting = [name for name in free if task is None or (_task(table.sample(name)) == task)]
     likely = fitting if len(fitting) == 1 else _by_name(fitting, TARGET_NAMES)
     if len(likely) == 1:
         return likely[0]
@@ -204,34 +213,30 @@ def _by_name(names: Iterable[str], known: Sequence[str]) -> list[str]:
     return [name for name in names if name.lower().replace(" ", "_") in known]
 
 
-def looks_like_images(values: Iterable[Any]) -> bool:
+def looks_like_images(sample: Sequence[Any]) -> bool:
     """Return whether most values of a column are names of image files."""
-    sample = list(islice((value for value in values if value not in (None, "")), _SAMPLE))
-    return bool(sample) and sum(isinstance(value, str) and is_image(value.strip()) for value in sample) * 2 > len(
-        sample
-    )
+    names = sum(isinstance(value, str) and is_image(value.strip()) for value in sample)
+    return names * 2 > len(sample)
 
 
-def _task(values: Iterable[Any]) -> str:
-    sample = list(islice((value for value in values if value not in (None, "")), _SAMPLE))
-    lists = sum(
-        isinstance(value, list) or (isinstance(value, str) and value.lstrip().startswith("[")) for value in sample
-    )
+def _task(sample: Sequence[Any]) -> str:
+    lists = sum(isinstance(v, list) or (isinstance(v, str) and v.lstrip().startswith("[")) for v in sample)
     return "detection" if lists * 2 > len(sample) else "classification"
 
 
 def read(tree: Tree, table: Table, columns: Columns) -> Listing:
     """Return the images of the table's rows, and a finding for every row that cannot be used."""
-    findings = [*tree.diagnostics, *table.diagnostics]
+    findings = list(table.diagnostics)
     items = list(_items(tree, table, columns, findings))
     kind = KINDS[table.path.suffix.lower()]
     return Listing(tree.root, f"{kind} table", columns.task, tuple(items), tuple(findings))
 
 
 def _items(tree: Tree, table: Table, columns: Columns, findings: list[Diagnostic]) -> Iterable[Item]:
-    targets, names = table.columns[columns.target], table.columns[columns.image]
-    groups = table.columns[columns.group] if columns.group else [None] * len(names)
-    _refuse_decimals(table, columns)
+    targets, names = table.values(columns.target), table.values(columns.image)
+    groups = table.values(columns.group) if columns.group else [None] * len(names)
+    if columns.task == "classification":
+        _refuse_decimals(table, columns.target)
     for number, name, target, group in zip(table.numbers, names, targets, groups, strict=True):
         row = f"row {number} of '{table.path.name}'"
         try:
@@ -250,19 +255,14 @@ def _items(tree: Tree, table: Table, columns: Columns, findings: list[Diagnostic
         yield Item(**found, group=None if group is None else _class(group), origin=row)
 
 
-def _refuse_decimals(table: Table, columns: Columns) -> None:
-    """Raise SourceError when classes are asked of a column of decimal numbers."""
-    values = [value for value in table.columns[columns.target] if value is not None]
-    if columns.task == "classification" and any(isinstance(v, float) and v != int_or_nan(v) for v in values):
+def _refuse_decimals(table: Table, column: str) -> None:
+    """Raise SourceError when a column holds decimal numbers, which are measurements rather than classes."""
+    floats = [value for value in table.values(column) if isinstance(value, float) and math.isfinite(value)]
+    if any(value != math.trunc(value) for value in floats):
         raise SourceError(
-            f"'{table.path}': column '{columns.target}' holds decimal numbers, which are not classes. "
+            f"'{table.path}': column '{column}' holds decimal numbers, which are not classes. "
             f"Say which column holds the class with --target-column. Its columns: {', '.join(table.columns)}."
         )
-
-
-def int_or_nan(value: float) -> float:
-    """Return the value without its fraction, or the value itself when it is not finite."""
-    return math.trunc(value) if math.isfinite(value) else value
 
 
 def _image(tree: Tree, name: object) -> str:
@@ -303,7 +303,7 @@ def _boxed(image: str, target: object, column: str) -> Target:
         try:
             boxes.append(_box(value))
         except ValueError as problem:
-            kind = "unknown_class" if "category" in str(problem) else "malformed_box"
+            kind = "unknown_class" if problem.args == (_NO_CATEGORY,) else "malformed_box"
             problems.append((kind, f"box {number} was left out: {problem}"))
     return {"image": image, "boxes": tuple(boxes)}, problems
 
@@ -328,5 +328,5 @@ def _box(value: object) -> Box:
         raise ValueError('a box is {"bbox": [xmin, ymin, width, height], "category": "cat"}')
     category = value.get("category")
     if category is None or isinstance(category, (list, dict)) or not str(category).strip():
-        raise ValueError("it has no category")
+        raise ValueError(_NO_CATEGORY)
     return Box(bounds_of(value.get("bbox")), _class(category))
