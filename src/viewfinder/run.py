@@ -68,6 +68,27 @@ class RunInfo(BaseModel):
     threshold: float | None = None
 
 
+class ModelInfo(BaseModel):
+    """model.json: what is needed to use model.safetensors, and where it comes from.
+
+    `batch_norm`: "frozen" statistics of pretrained weights, or "live". `threshold`: least confidence of a detection,
+    None for other tasks. `mean` and `std` are of values in 0 … 1. `provenance`: run, design, data, versions.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    format: int = 1
+    model: str
+    task: str
+    classes: tuple[str, ...]
+    input_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    batch_norm: Literal["frozen", "live"]
+    threshold: float | None = None
+    epoch: int
+    provenance: dict[str, Any] = {}
+
+
 class RunFolder:
     """A run's folder, open for reading; the trainer, holder of the lock, also writes."""
 
@@ -156,6 +177,10 @@ class RunFolder:
             raise RunError(f"'{self.path}' has no model yet: no epoch is finished. `viewfinder resume` goes on with it.")
         return path
 
+    def model_info(self) -> ModelInfo:
+        """Read model.json; raise RunError when there is no model yet."""
+        return read_model_info(self.model_path())
+
     @property
     def stop_requested(self) -> bool:
         """Whether the file `stop` has appeared."""
@@ -184,6 +209,13 @@ class RunFolder:
     def write_predictions(self, table: pl.DataFrame) -> None:
         """Replace predictions.parquet."""
         replace(self.path / "predictions.parquet", lambda file: table.write_parquet(file))
+
+    def write_model(self, info: ModelInfo, weights: bytes) -> None:
+        """Replace the model: `weights` in safetensors' format."""
+        folder = self.path / "model"
+        folder.mkdir(exist_ok=True)
+        replace(folder / "model.safetensors", lambda file: file.write(weights))
+        replace(folder / "model.json", lambda file: file.write((info.model_dump_json(indent=2) + "\n").encode()))
 
     def append(self, event: Event) -> None:
         """Append an event; one write, so that lines of several writers never mix."""
@@ -228,6 +260,14 @@ class RunFolder:
                 return False
         except RunError:
             return True
+
+
+def read_model_info(folder: Path) -> ModelInfo:
+    """Read the model.json of a model's folder."""
+    try:
+        return ModelInfo.model_validate_json((folder / "model.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        raise RunError(f"'{folder / 'model.json'}' cannot be read as a model: {error}") from None
 
 
 class _TextWriter:

@@ -58,22 +58,23 @@ def _plateau_rate(base: float, schedule: PlateauSchedule, metrics: Sequence[floa
     return rate
 
 
-def patience_left(stopping: EarlyStopping, metrics: Sequence[float], higher: bool = True) -> int | None:
+def patience_left(
+    stopping: EarlyStopping, metrics: Sequence[float], higher: bool = True, since: int = 0
+) -> int | None:
     """Return how many more epochs without an improvement are allowed; 0: stop now; None: early stopping is off.
 
-    An epoch improves when it beats the last improvement by at least `min_delta`; a NaN never does.
+    An epoch improves when it beats the last improvement by at least `min_delta`; a NaN never does. Bad epochs are
+    counted from the one after epoch `since` on.
     """
     if not stopping.enabled:
         return None
     delta = float(stopping.min_delta)
     reference, bad = math.nan, 0
-    for metric in metrics:
+    for epoch, metric in enumerate(metrics, start=1):
         gain = metric - reference if higher else reference - metric
         improved = not math.isnan(metric) and (math.isnan(reference) or (gain >= delta and gain > 0))
-        reference, bad = (metric, 0) if improved else (reference, bad + 1)
-        if bad >= stopping.patience:
-            return 0
-    return stopping.patience - bad
+        reference, bad = (metric, 0) if improved else (reference, bad + (epoch > since))
+    return max(0, stopping.patience - bad)
 
 
 def best_epoch(metrics: Sequence[float], losses: Sequence[float], higher: bool = True) -> int | None:

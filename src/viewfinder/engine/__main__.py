@@ -1,0 +1,50 @@
+"""`python -m viewfinder.engine train RUN | predict JOB`: the engine as a process of its own.
+
+Exit codes: 0 done, 130 stopped on request, 2 the user's input is wrong, 1 anything else.
+"""
+
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from viewfinder.errors import InputError, TrainingError
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command; what it prints belongs in a log."""
+    command, folder = arguments[0], Path(arguments[1])
+    try:
+        return train(folder) if command == "train" else predict(folder)
+    except (InputError, TrainingError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2 if isinstance(error, InputError) else 1
+    except Exception:  # noqa: BLE001 - this is the edge: the log gets the traceback
+        traceback.print_exc()
+        return 1
+
+
+def train(folder: Path) -> int:
+    """Train the run of a folder."""
+    from viewfinder.engine.loop import train
+    from viewfinder.run import RunFolder
+
+    return 130 if train(RunFolder.open(folder)) == "stopped" else 0
+
+
+def predict(folder: Path) -> int:
+    """Predict the images of a job's folder."""
+    from viewfinder.engine.predict import run_job
+    from viewfinder.events import Failed
+    from viewfinder.run import RunFolder
+
+    try:
+        run_job(folder)
+    except Exception as error:
+        RunFolder(folder).append(Failed(time=time.time(), error=str(error)))
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

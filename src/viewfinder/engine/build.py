@@ -1,0 +1,71 @@
+"""Building a network from its row of the catalogue, and filling it with weights."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from viewfinder.catalogue import Model
+from viewfinder.errors import WeightsError
+
+
+class Family(Protocol):
+    """What a row's `builder` names."""
+
+    @staticmethod
+    def build(row: Model, classes: int, batch_norm: str) -> nn.Module:
+        """Return a network with random weights from torch's generator."""
+
+    @staticmethod
+    def from_file(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a published file under the network's names, without what depends on the classes."""
+
+
+def family(row: Model) -> Family:
+    """Return what builds the row's network."""
+    module, _, name = row.builder.partition(":")
+    return cast(Family, getattr(import_module(module), name))
+
+
+def network(row: Model, classes: int, batch_norm: str) -> nn.Module:
+    """Return a network with random weights, in the memory format that convolutions run fastest in."""
+    built = family(row).build(row, classes, batch_norm)
+    return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # torch's stub
+
+
+def load_pretrained(built: nn.Module, row: Model, path: Path) -> None:
+    """Fill a network from a weight file; what depends on the classes keeps its random weights.
+
+    Raises WeightsError when the file is not the model's.
+    """
+    wanted = built.state_dict()
+    try:
+        found = family(row).from_file(read(path))
+    except WeightsError as error:
+        raise WeightsError(f"'{path}' does not hold weights of {row.name}: {error}.") from None
+    wrong = [name for name, tensor in found.items() if name not in wanted or wanted[name].shape != tensor.shape]
+    backbone = tuple(f"{module}." for layer in row.layers for module in layer.modules)
+    missing = [n for n in wanted if n.startswith(backbone) and n not in found and not n.endswith("num_batches_tracked")]
+    if wrong or missing:
+        odd = f"'{wrong[0]}' does not fit" if wrong else f"'{missing[0]}' is missing"
+        raise WeightsError(
+            f"'{path}' does not hold weights of {row.name}: {len(wrong) + len(missing)} tensors differ; {odd}. "
+            f"The file to use is {row.weights.file}."
+        )
+    built.load_state_dict(found, strict=False)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a .safetensors or .pth file, without executing anything in it."""
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - a damaged file raises anything: zip, pickle, header and OS errors
+        raise WeightsError(f"the file cannot be read ({type(error).__name__})") from None
+    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise WeightsError("the file is not a dictionary of tensors")
+    return dict(loaded)

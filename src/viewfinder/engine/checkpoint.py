@@ -1,0 +1,61 @@
+"""The checkpoint: everything that a resumed training needs to go on as if it had never stopped."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn, optim
+
+from viewfinder.errors import RunError
+from viewfinder.run import RunFolder, replace
+
+FILE = "state.pt"
+
+
+@dataclass
+class Progress:
+    """How far a training is.
+
+    `epoch` is the one under way, from 1; `step` counts its optimizer steps done, over `images` images, in `seconds`.
+    `loss_sum` is the sum of its images' losses. `rows` are those of epochs.csv. Patience is counted from epoch `since`
+    on: a run that is extended after it stopped early gets a new one.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    images: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    since: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def next_epoch(self, row: dict[str, Any]) -> None:
+        """Close the epoch under way with its row."""
+        self.rows.append(row)
+        self.epoch += 1
+        self.step, self.images, self.loss_sum, self.seconds = 0, 0, 0.0, 0.0
+
+
+def save(run: RunFolder, network: nn.Module, optimizer: optim.Optimizer, progress: Progress) -> None:
+    """Replace the checkpoint in one step."""
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": asdict(progress)}
+    folder = run.path / "checkpoint"
+    folder.mkdir(exist_ok=True)
+    replace(folder / FILE, lambda file: torch.save(state, file))
+
+
+def load(run: RunFolder, network: nn.Module, optimizer: optim.Optimizer) -> Progress:
+    """Restore network and optimizer; return how far the training was. Without a checkpoint it starts anew.
+
+    No random state is kept: every step's is a function of (seed, epoch, step).
+    """
+    path = run.path / "checkpoint" / FILE
+    if not path.is_file():
+        return Progress()
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        return Progress(**state["progress"])
+    except Exception as error:  # noqa: BLE001 - a damaged file raises anything
+        raise RunError(f"The checkpoint '{path}' cannot be read: {error}") from error

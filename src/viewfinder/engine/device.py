@@ -1,0 +1,56 @@
+"""The device a run computes on, its precision, and how many processes load its images."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from viewfinder.design import Runtime
+
+MAX_WORKERS = 8
+
+
+def resolve(runtime: Runtime) -> Runtime:
+    """Return the runtime section with every `auto` replaced by what suits this machine."""
+    device = choose(runtime.devices)
+    precision = runtime.precision
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    workers = min(MAX_WORKERS, max(1, cores() - 1)) if runtime.workers == "auto" else runtime.workers
+    return runtime.model_copy(update={"devices": str(device), "precision": precision, "workers": workers})
+
+
+def choose(wanted: str) -> torch.device:
+    """Return the device that was asked for, or the CPU where it is not there; auto is the first GPU, else the CPU."""
+    if wanted == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    device = torch.device(wanted)
+    return device if available(device) else torch.device("cpu")
+
+
+def available(device: torch.device) -> bool:
+    """Return whether this machine has the device."""
+    if device.type == "cuda":
+        return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    return device.type == "cpu" or (device.type == "mps" and torch.backends.mps.is_available())
+
+
+def name(device: torch.device) -> str:
+    """Return what people call the device."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{platform.processor() or platform.machine()}, {cores()} cores"
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def autocast(device: torch.device, precision: str) -> Iterator[None]:
+    """Compute in bfloat16 where that is safe, if the precision says so."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield

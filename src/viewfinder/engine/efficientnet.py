@@ -1,0 +1,21 @@
+"""EfficientNet B0, B4 and B7 (Tan & Le, 2019), as torchvision builds them."""
+
+import torchvision
+from torch import Tensor, nn
+
+from viewfinder.catalogue import Model
+
+
+class EfficientNet:
+    """Builds the networks of the rows that name it."""
+
+    @staticmethod
+    def build(row: Model, classes: int, batch_norm: str) -> nn.Module:
+        """Return a network with random weights: float [n, 3, S, S] → logits [n, classes]."""
+        network: nn.Module = getattr(torchvision.models, row.name)(weights=None, num_classes=classes)
+        return network
+
+    @staticmethod
+    def from_file(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a published file under the network's names, without the head."""
+        return {name: tensor for name, tensor in weights.items() if not name.startswith("classifier.")}

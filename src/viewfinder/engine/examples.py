@@ -1,0 +1,172 @@
+"""Examples: images as a network takes them, with their targets, loaded by processes that never import torch."""
+
+import multiprocessing
+import os
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from viewfinder.data import pixels
+from viewfinder.design import Augmentation
+from viewfinder.engine.augment import Boxes, Pixels, View, augment, resized
+from viewfinder.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image to load: its path (or the open image), its name in the dataset, the numbers of its objects' classes.
+
+    Classification has one class and no boxes; detection as many as boxes: [n, 4] xmin, ymin, xmax, ymax, in pixels of
+    the original image.
+    """
+
+    path: str | Path | Image.Image
+    name: str
+    classes: tuple[int, ...] = ()
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Example:
+    """A loaded image: uint8 [H, W, 3], boxes in its own pixels, and the (width, height) of the original.
+
+    `error` says why an image could not be read; it then has no pixels.
+    """
+
+    item: Item
+    pixels: Pixels
+    boxes: Boxes
+    classes: NDArray[np.int64]
+    original_size: tuple[int, int]
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an image becomes an example.
+
+    `longest_px` None: the whole image stretched to a square of `size_px`; otherwise its aspect is kept, with the short
+    side `size_px` and the long one at most `longest_px`. The augmentation of an image depends on (seed, epoch, name).
+    """
+
+    size_px: int
+    longest_px: int | None = None
+    augmentation: Augmentation | None = None
+    seed: int = 0
+    fill: tuple[int, int, int] = (0, 0, 0)
+
+    def resize(self, image: Image.Image) -> Pixels:
+        """Return the image at the size that the network takes."""
+        if self.longest_px is None:
+            return pixels.square(image, self.size_px)
+        return pixels.short_side(image, self.size_px, self.longest_px)
+
+    def load(self, item: Item, epoch: int = 0) -> Example:
+        """Return the example of an item in an epoch; an unreadable image gives one with an error."""
+        try:
+            image = pixels.read(item.path, at_least=2 * self.size_px)
+        except pixels.UnreadableImage as error:
+            empty = np.zeros((0, 0, 3), np.uint8)
+            return Example(item, empty, np.zeros((0, 4)), np.zeros(0, np.int64), (0, 0), error.reason)
+        return self.example(image, item, epoch)
+
+    def example(self, image: Image.Image, item: Item, epoch: int = 0) -> Example:
+        """Return the example of an image that is already open."""
+        width, height = original_size = pixels.original_size(image)
+        boxes = np.array(item.boxes, np.float64).reshape(-1, 4)
+        boxes = boxes * np.array([image.width / width, image.height / height] * 2)  # a JPEG may be decoded smaller
+        if self.augmentation is None:
+            view = resized(View(image, boxes, np.arange(len(boxes))), self.resize)
+        else:
+            rng = np.random.default_rng([self.seed, epoch, zlib.crc32(item.name.encode())])
+            view = augment(image, boxes, self.augmentation, rng, self.resize, self.fill)
+        classes = np.array(item.classes, np.int64)
+        kept = classes[view.kept] if len(boxes) else classes
+        return Example(item, np.asarray(view.image), view.boxes, kept, original_size)
+
+
+class Loader:
+    """Loads batches ahead of their use, in `workers` processes; 0: in the caller itself.
+
+    Nothing that it returns depends on the number of workers. Close it, or use it in a `with` statement.
+    """
+
+    def __init__(self, workers: int, executor: Executor | None = None) -> None:
+        self.workers = workers
+        self._executor = executor
+        if executor is None and workers:
+            context = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+
+    def __enter__(self) -> "Loader":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes; what they were loading is dropped."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def batches(self, recipe: Recipe, batches: Iterable[Sequence[Item]], epoch: int = 0) -> Iterator[list[Example]]:
+        """Yield each batch of items as examples, in order, loading some ahead."""
+        if self._executor is None:
+            for items in batches:
+                yield [recipe.load(item, epoch) for item in items]
+            return
+        ahead: deque[list[Future[Example]]] = deque()
+        try:
+            for items in batches:
+                ahead.append([self._executor.submit(recipe.load, item, epoch) for item in items])
+                if len(ahead) > 1 + self.workers:
+                    yield [future.result() for future in ahead.popleft()]
+            while ahead:
+                yield [future.result() for future in ahead.popleft()]
+        except BrokenProcessPool:
+            raise TrainingError(
+                "A process that loads images ended unexpectedly, perhaps for lack of memory. Resume the run; "
+                "`--set runtime.workers=0` loads images in the trainer itself."
+            ) from None
+        finally:
+            for future in (f for futures in ahead for f in futures):
+                future.cancel()
+
+
+def in_batches(items: Sequence[Item], size: int, order: Sequence[int] | None = None) -> list[list[Item]]:
+    """Return the items in batches, in `order` (indices) if given; the last, partial batch is kept."""
+    ordered = [items[i] for i in order] if order is not None else list(items)
+    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+
+
+def shuffled(count: int, seed: int, epoch: int) -> list[int]:
+    """Return the order of `count` training images in an epoch; it depends on (seed, epoch) alone."""
+    return [int(i) for i in np.random.default_rng([seed, epoch]).permutation(count)]
+
+
+def absolute(root: Path, name: str) -> str:
+    """Return the path of an image of a dataset whose names are relative to `root`."""
+    return str(root / name)
+
+
+def _end_with_parent() -> None:
+    """Watch the parent from a thread, and end with it: a killed trainer leaves no process behind."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

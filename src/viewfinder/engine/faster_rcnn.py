@@ -1,0 +1,116 @@
+"""Faster R-CNN (Ren et al., 2015) with a feature pyramid (Lin et al., 2017), as torchvision builds it.
+
+Images come at their final size: torchvision's own resizing is switched off, because decode-and-resize is one function
+for training, evaluation and prediction.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.rpn import AnchorGenerator
+from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d, MultiScaleRoIAlign
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+
+from viewfinder.catalogue import Model
+from viewfinder.engine import lite0
+
+MIN_CONFIDENCE = 0.01
+MAX_DETECTIONS = 100
+
+
+def _detector(row: Model, backbone: nn.Module, **settings: Any) -> nn.Module:
+    network: nn.Module = FasterRCNN(
+        backbone,
+        image_mean=row.mean,
+        image_std=row.std,
+        box_score_thresh=MIN_CONFIDENCE,
+        box_detections_per_img=MAX_DETECTIONS,
+        _skip_resize=True,
+        **settings,
+    )
+    return network
+
+
+class ResNet50:
+    """Builds the detector with ResNet-50-FPN."""
+
+    @staticmethod
+    def build(row: Model, classes: int, batch_norm: str) -> nn.Module:
+        """Return a detector with random weights; `batch_norm` is "frozen" (for pretrained weights) or "live".
+
+        The published weights were trained with frozen batch norms whose eps is 0.
+        """
+        norm = FrozenBatchNorm2d if batch_norm == "frozen" else nn.BatchNorm2d
+        backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=norm, trainable_layers=5)
+        network = _detector(row, backbone, num_classes=classes + 1)
+        for module in network.modules():
+            if isinstance(module, FrozenBatchNorm2d):
+                module.eps = 0.0
+        return network
+
+    @staticmethod
+    def from_file(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a published file under the network's names, without the last layer of the head."""
+        dropped = ("roi_heads.box_predictor.",)
+        return {n: t for n, t in weights.items() if not n.startswith(dropped) and not n.endswith("num_batches_tracked")}
+
+
+class Lite0Pyramid(nn.Module):
+    """EfficientNet-Lite0 without its last convolution, and a feature pyramid of strides 8 to 64."""
+
+    TAPS = {2: 40, 4: 112, 6: 320}  # block → channels
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        whole = lite0.network(1000)
+        self.body = nn.ModuleDict({name: whole.get_submodule(name) for name in ("conv_stem", "bn1", "blocks")})
+        self.fpn = FeaturePyramidNetwork(list(self.TAPS.values()), channels, LastLevelMaxPool())
+        self.out_channels = channels
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the maps of the pyramid by name, finest first."""
+        x, maps = self.body["bn1"](self.body["conv_stem"](images)), {}
+        for i, block in enumerate(self.body["blocks"]):
+            x = block(x)
+            if i in self.TAPS:
+                maps[str(i)] = x
+        pyramid: dict[str, Tensor] = self.fpn(maps)
+        return pyramid
+
+
+class Lite0:
+    """Builds the detector with EfficientNet-Lite0-FPN: small maps, few proposals, made for processors without a GPU."""
+
+    CHANNELS = 128
+    HIDDEN = 512
+    ANCHORS_PX = ((16, 24), (32, 48), (64, 96), (128, 192))
+    ASPECTS = (0.5, 1.0, 2.0)
+
+    @classmethod
+    def build(cls, row: Model, classes: int, batch_norm: str) -> nn.Module:
+        """Return a detector with random weights."""
+        levels = [str(block) for block in Lite0Pyramid.TAPS]
+        return _detector(
+            row,
+            Lite0Pyramid(cls.CHANNELS),
+            rpn_anchor_generator=AnchorGenerator(cls.ANCHORS_PX, (cls.ASPECTS,) * len(cls.ANCHORS_PX)),
+            box_roi_pool=MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
+            box_head=TwoMLPHead(cls.CHANNELS * 7 * 7, cls.HIDDEN),
+            box_predictor=FastRCNNPredictor(cls.HIDDEN, classes + 1),
+            rpn_pre_nms_top_n_train=1000,
+            rpn_post_nms_top_n_train=500,
+            rpn_pre_nms_top_n_test=500,
+            rpn_post_nms_top_n_test=300,
+            box_batch_size_per_image=128,
+        )
+
+    @staticmethod
+    def from_file(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the backbone's tensors of a published file under the network's names."""
+        if any(name.startswith("backbone.body.") for name in weights):
+            return {name: t for name, t in weights.items() if not name.startswith("roi_heads.box_predictor.")}
+        used = ("conv_stem.", "bn1.", "blocks.")
+        return {f"backbone.body.{name}": t for name, t in lite0.named(weights).items() if name.startswith(used)}

@@ -1,0 +1,353 @@
+"""The training loop: one for every task and model. It reads and writes nothing but the run folder and the images."""
+
+import math
+import platform
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn, optim
+
+from viewfinder import catalogue, events, report, tasks
+from viewfinder.design import Design
+from viewfinder.engine import build, checkpoint, device, layers, optimizers, saved
+from viewfinder.engine.examples import Example, Item, Loader, in_batches, shuffled
+from viewfinder.engine.judge import Judgement, judge
+from viewfinder.engine.task import Batch, TaskEngine, engine_of
+from viewfinder.errors import InputError, RunError, TrainingError
+from viewfinder.run import ModelInfo, RunFolder
+from viewfinder.schedule import best_epoch, learning_rate, patience_left, scheduled_rate
+
+STEP_EVENTS_S = 0.5  # at most one step event in this time
+PACKAGES = ("viewfinder", "torch", "torchvision", "timm", "numpy", "pillow", "polars", "scikit-learn")
+
+Clock = Callable[[], float]
+
+
+def train(run: RunFolder, clock: Clock = time.time) -> str:
+    """Train, or go on training, the run of a folder; return its status: finished or stopped.
+
+    Raises InputError when the user's input is wrong and TrainingError when training fails; both are in run.json then.
+    """
+    with run.locked():
+        try:
+            return Trainer(run, clock).train()
+        except BaseException as error:
+            message = str(error) if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {error}"
+            run.update(status="failed", error=message, ended=clock())
+            run.append(events.Failed(time=clock(), error=message))
+            raise
+
+
+class Trainer:
+    """A training under way: network, optimizer, data and progress of one run."""
+
+    def __init__(self, run: RunFolder, clock: Clock) -> None:
+        self.run, self.clock, self.began = run, clock, clock()
+        self.info = run.info()
+        self.design = self._resolved(run.design())
+        self.training = self.design.training
+        self.row = catalogue.get(self.training.model)
+        self.metric = tasks.get(self.design.task).metrics[self.design.metrics.optimize]
+        self.device = torch.device(self.design.runtime.devices)
+        self.monitored = self.info.dataset.monitored_split
+        self.batch_norm = "live" if self.training.weights == "none" else "frozen"
+        self.task = self._task()
+        self.splits = {str(name): rows for (name,), rows in run.split().group_by("split", maintain_order=True)}
+        self.items = self._items("train")
+        self.network = self._network()
+        self.optimizer = self._optimizer()
+        self.progress = checkpoint.load(run, self.network, self.optimizer)
+        self.told: set[str] = set()
+        self._extend_patience()
+
+    # -- set-up -------------------------------------------------------------------------------------------------------
+
+    def _resolved(self, design: Design) -> Design:
+        self.asked_for = design.runtime.devices
+        design = design.model_copy(update={"runtime": device.resolve(design.runtime)})
+        self.run.write_design(design)
+        return design
+
+    def _task(self) -> TaskEngine:
+        classes = self.info.dataset.classes
+        return engine_of(self.design.task)(self.row, int(self.training.input_size), classes, self.device)
+
+    def _items(self, split: str) -> list[Item]:
+        if split not in self.splits:
+            raise RunError(f"The run '{self.run.path}' has no images in its {split} split.")
+        return self.task.items(Path(self.info.dataset.root), self.splits[split])
+
+    def _network(self) -> nn.Module:
+        torch.manual_seed(self.design.runtime.seed)
+        network = build.network(self.row, len(self.info.dataset.classes), self.batch_norm)
+        if self.info.weights:
+            build.load_pretrained(network, self.row, Path(self.info.weights))
+        layers.freeze(network, self.row, int(self.training.retrained_layers))
+        return network.to(self.device)
+
+    def _optimizer(self) -> optim.Optimizer:
+        learned = [p for p in self.network.parameters() if p.requires_grad]
+        rate, decay = float(self.training.learning_rate), float(self.training.weight_decay)
+        return optimizers.make(self.training.optimizer, learned, rate, decay)
+
+    def _extend_patience(self) -> None:
+        """Give an early-stopped run that is extended a new patience."""
+        if self.progress.rows and self._patience_left() == 0 and self.progress.epoch <= int(self.training.epochs):
+            self.progress.since = len(self.progress.rows)
+
+    # -- the run ------------------------------------------------------------------------------------------------------
+
+    def train(self) -> str:
+        """Train until the last epoch, early stopping, or a request to stop; write the report."""
+        if self.training.class_weights == "balanced":
+            self.task.balance(self.items)
+        self._start()
+        with Loader(int(self.design.runtime.workers)) as loader:
+            reason = self._epochs(loader)
+            if reason is not None and self.monitored != "test" and "test" in self.splits:
+                self._test(loader)
+        return self._stopped() if reason is None else self._finished(reason)
+
+    def _start(self) -> None:
+        self.run.write_epochs(self.progress.rows)
+        name = device.name(self.device)
+        self.info = self.run.update(
+            status="running", started=self.info.started or self.began, ended=None, error=None, reason=None,
+            versions=versions(), device=str(self.device), device_name=name,
+        )  # fmt: skip
+        if self.asked_for not in {"auto", str(self.device)}:
+            self._note(f"There is no {self.asked_for} on this machine: {self.device} is used.")
+        learned = sum(p.numel() for p in self.network.parameters() if p.requires_grad)
+        self.run.append(
+            events.Started(
+                time=self.clock(), epoch=self.progress.epoch, epochs=int(self.training.epochs), steps=len(self._batches()),
+                images=len(self.items), monitored_split=self.monitored, device=name,
+                parameters=(learned, sum(p.numel() for p in self.network.parameters())),
+            )
+        )  # fmt: skip
+
+    def _epochs(self, loader: Loader) -> str | None:
+        """Train epoch after epoch; return why the training is complete, or None when it was asked to stop."""
+        while True:
+            if self._patience_left() == 0:
+                stopping = self.training.early_stopping
+                return (
+                    f"{self.metric.title} did not improve by {stopping.min_delta} "
+                    f"within {stopping.patience} epochs (early stopping)"
+                )
+            if self.progress.epoch > int(self.training.epochs):
+                return f"the limit of {self.training.epochs} epochs was reached"
+            if not self._steps(loader):
+                checkpoint.save(self.run, self.network, self.optimizer, self.progress)
+                return None
+            self._end_epoch(loader)
+
+    def _batches(self) -> list[list[Item]]:
+        order = shuffled(len(self.items), self.design.runtime.seed, self.progress.epoch)
+        return in_batches(self.items, int(self.training.batch_size), order)
+
+    def _steps(self, loader: Loader) -> bool:
+        """Take the remaining optimizer steps of the epoch; return whether all are done, not stopped by request."""
+        progress, batches, told = self.progress, self._batches(), self.clock()
+        layers.train_mode(
+            self.network, self.row, int(self.training.retrained_layers),
+            keep_statistics=self.task.keep_statistics and self.batch_norm == "frozen",
+        )  # fmt: skip
+        began = self.clock() - progress.seconds
+        for examples in loader.batches(self.task.recipe(self.design), batches[progress.step :], progress.epoch):
+            if self.run.stop_requested:
+                return False
+            readable = self._readable(examples)
+            rate = self._rate(progress.step, len(batches))
+            if readable:
+                progress.loss_sum += self._step(readable, rate) * len(readable)
+            progress.step, progress.images = progress.step + 1, progress.images + len(readable)
+            progress.seconds = self.clock() - began
+            if progress.step == len(batches) or self.clock() - told >= STEP_EVENTS_S:
+                told = self.clock()
+                self._tell_step(rate, len(batches))
+        return True
+
+    def _rate(self, step: int, steps: int) -> float:
+        base, higher = float(self.training.learning_rate), self.metric.higher_is_better
+        return learning_rate(base, self.training.schedule, self.training.warmup, step, steps, self._history(), higher)
+
+    def _step(self, examples: Sequence[Example], rate: float) -> float:
+        """Take one optimizer step; return the mean loss of its images."""
+        torch.manual_seed(step_seed(self.design.runtime.seed, self.progress.epoch, self.progress.step))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch: Batch = self.task.batch(examples)
+        with device.autocast(self.device, self.design.runtime.precision):
+            loss = self.task.loss(self.network, batch)["loss"]
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"The loss became {value} in epoch {self.progress.epoch}, step {self.progress.step + 1}, at a learning "
+                f"rate of {rate:.3g}. What was best before is kept. Try a lower training.learning_rate, or "
+                "training.gradient_clip=1."
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.training.gradient_clip != "none":
+            learned = [p for group in self.optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(learned, float(self.training.gradient_clip))
+        self.optimizer.step()
+        return value
+
+    def _readable(self, examples: Sequence[Example]) -> list[Example]:
+        """Return the examples that could be read; tell of each other image once."""
+        for example in examples:
+            if example.error and example.item.name not in self.told:
+                self.told.add(example.item.name)
+                self._tell(
+                    events.Diagnostic, severity="error", kind="unreadable_image", file=example.item.name,
+                    reason=f"It could be read before, but no longer: {example.error}. It was left out.",
+                )  # fmt: skip
+        return [example for example in examples if not example.error]
+
+    # -- the end of an epoch ------------------------------------------------------------------------------------------
+
+    def _end_epoch(self, loader: Loader) -> None:
+        """Judge the monitored split, keep the model if it is the best so far, save the checkpoint, tell."""
+        progress = self.progress
+        if not progress.images:
+            raise TrainingError("None of the training images can be read any more. See the diagnostics in events.jsonl.")
+        epoch = progress.epoch
+        rate = self._rate(len(self._batches()) - 1, len(self._batches()))
+        judgement = self._judge(self.monitored, loader)
+        measures = self.task.measure(self.splits[self.monitored], judgement.predictions, None)
+        metrics = {name: measures["metrics"][name] for name in tasks.get(self.design.task).metrics}
+        row = {
+            "epoch": epoch,
+            "learning_rate": rate,
+            "train_loss": progress.loss_sum / progress.images,
+            f"{self.monitored}_loss": judgement.loss,
+            **{f"{self.monitored}_{name}": value for name, value in metrics.items()},
+            "seconds": round(progress.seconds, 3),
+            "images_per_second": round(progress.images / max(progress.seconds, 1e-9), 3),
+        }
+        progress.next_epoch(row)
+        best = self._best_epoch() == epoch
+        if best:
+            self._keep(judgement, measures.get("threshold"))
+        checkpoint.save(self.run, self.network, self.optimizer, progress)
+        self.run.write_epochs(progress.rows)
+        self._tell(
+            events.Epoch, epoch=epoch, learning_rate=rate, train_loss=row["train_loss"], loss=judgement.loss,
+            metrics=metrics, best=best, patience_left=self._patience_left(), seconds=row["seconds"],
+            images_per_second=row["images_per_second"],
+        )  # fmt: skip
+
+    def _judge(self, split: str, loader: Loader) -> Judgement:
+        told = self.clock()
+
+        def progress(done: int, images: int) -> None:
+            nonlocal told
+            if self.clock() - told >= STEP_EVENTS_S:
+                told = self.clock()
+                self._tell(events.Evaluating, split=split, done=done, images=images)
+
+        judgement = judge(self.network, self.task, self._items(split), loader, progress)
+        self._readable(judgement.unreadable)
+        if not len(judgement.predictions):
+            raise TrainingError(f"None of the images of the {split} split can be read any more.")
+        return judgement
+
+    def _keep(self, judgement: Judgement, threshold: float | None) -> None:
+        """Make this epoch's network the run's model."""
+        saved.write(self.run, self.network, self._model_info(threshold))
+        if self.monitored == "test":
+            self.run.write_predictions(judgement.predictions)
+        self.info = self.run.update(best_epoch=self._best_epoch(), threshold=threshold)
+
+    def _model_info(self, threshold: float | None) -> ModelInfo:
+        data, epoch = self.info.dataset, len(self.progress.rows)
+        provenance = {
+            "run": self.run.path.name, "weights": self.info.weights_origin, "dataset": data.name,
+            "fingerprint": data.fingerprint, "split": self.monitored, "versions": versions(),
+            "design": self.design.model_dump(mode="json"),
+        }  # fmt: skip
+        return ModelInfo(
+            model=self.row.name, task=self.design.task, classes=data.classes, input_size=int(self.training.input_size),
+            mean=self.row.mean, std=self.row.std, batch_norm="live" if self.batch_norm == "live" else "frozen",
+            threshold=threshold, epoch=epoch, provenance=provenance,
+        )  # fmt: skip
+
+    def _test(self, loader: Loader) -> None:
+        """Judge the test split, once, with the best model."""
+        best, _ = saved.read(self.run.model_path(), self.device)
+        self.network.load_state_dict(best.state_dict())
+        self.run.write_predictions(self._judge("test", loader).predictions)
+
+    # -- the end of the run -------------------------------------------------------------------------------------------
+
+    def _stopped(self) -> str:
+        reason = f"stopped on request in epoch {self.progress.epoch}"
+        self._close("stopped", reason)
+        self._tell(events.Stopped, reason=reason)
+        self.run.clear_stop()
+        return "stopped"
+
+    def _finished(self, reason: str) -> str:
+        self._close("finished", reason)
+        best = self._best_epoch() or 0
+        row = self.progress.rows[best - 1]
+        names = tasks.get(self.design.task).metrics
+        metrics = {name: row[f"{self.monitored}_{name}"] for name in names}
+        self._tell(events.Finished, reason=reason, best_epoch=best, metrics=metrics)
+        return "finished"
+
+    def _close(self, status: str, reason: str) -> None:
+        ended = self.clock()
+        self.run.update(
+            status=status, reason=reason, ended=ended, seconds=self.info.seconds + ended - self.began,
+            epochs_done=len(self.progress.rows), best_epoch=self._best_epoch(),
+        )  # fmt: skip
+        report.write(self.run)
+
+    # -- what was measured so far -------------------------------------------------------------------------------------
+
+    def _history(self, column: str | None = None) -> list[float]:
+        """Return a column of the monitored split over the epochs so far: the optimised metric, unless another is named."""
+        key = f"{self.monitored}_{column or self.metric.name}"
+        return [math.nan if row[key] is None else float(row[key]) for row in self.progress.rows]
+
+    def _patience_left(self) -> int | None:
+        return patience_left(
+            self.training.early_stopping, self._history(), self.metric.higher_is_better, self.progress.since
+        )
+
+    def _best_epoch(self) -> int | None:
+        return best_epoch(self._history(), self._history("loss"), self.metric.higher_is_better)
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def _tell(self, kind: type[events.Event], **values: Any) -> None:
+        self.run.append(kind(time=self.clock(), **values))
+
+    def _note(self, message: str) -> None:
+        self._tell(events.Note, message=message)
+
+    def _tell_step(self, rate: float, steps: int) -> None:
+        progress = self.progress
+        self._tell(
+            events.Step, epoch=progress.epoch, step=progress.step, steps=steps,
+            loss=progress.loss_sum / max(progress.images, 1), learning_rate=rate,
+            images_per_second=progress.images / max(progress.seconds, 1e-9),
+        )  # fmt: skip
+
+
+def step_seed(seed: int, epoch: int, step: int) -> int:
+    """Return the seed of torch's generator for one optimizer step: dropout, stochastic depth and samplers."""
+    return int(np.random.SeedSequence([seed, epoch, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    return {"python": platform.python_version(), "system": platform.platform(), **{p: version(p) for p in PACKAGES}}

@@ -1,0 +1,112 @@
+"""Using a model: in this process (`load`), or as a job in a folder (`python -m viewfinder.engine predict JOB`)."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from PIL import Image
+
+from viewfinder import catalogue, events
+from viewfinder.engine import device, saved
+from viewfinder.engine.examples import Example, Item, Loader
+from viewfinder.engine.judge import Judgement, judge
+from viewfinder.engine.task import engine_of
+from viewfinder.errors import InputError
+from viewfinder.run import RunFolder
+
+PROGRESS_S = 0.5
+MAX_THREADS = 8
+
+
+class Model:
+    """A trained model, ready to predict. It keeps the weights in memory; use one from one thread at a time."""
+
+    def __init__(self, folder: Path, devices: str = "auto") -> None:
+        self.device = device.choose(devices)
+        self._network, self.info = saved.read(folder, self.device)
+        row = catalogue.get(self.info.model)
+        self._task = engine_of(self.info.task)(row, self.info.input_size, self.info.classes, self.device)
+
+    @property
+    def task(self) -> str:
+        """The task: `classification` or `detection`."""
+        return self.info.task
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the network's outputs."""
+        return self.info.classes
+
+    def predict(self, images: "str | Path | Image.Image | Sequence[str | Path | Image.Image]") -> pl.DataFrame:
+        """Return predictions in the form of predictions.parquet, one row an image, in order.
+
+        Detections are those with the model's threshold. Raises InputError for an image that cannot be read.
+        """
+        several = [images] if isinstance(images, str | Path | Image.Image) else list(images)
+        judgement = self.judge([Item(image, _name(image, i)) for i, image in enumerate(several, start=1)])
+        if judgement.unreadable:
+            bad = judgement.unreadable[0]
+            raise InputError(f"'{bad.item.name}' cannot be read: {bad.error}.")
+        return self._above_threshold(judgement.predictions)
+
+    def judge(
+        self, items: Sequence[Item], progress: Callable[[int, int], None] = lambda done, images: None
+    ) -> Judgement:
+        """Return what the network finds in images, before any threshold."""
+        threads = min(MAX_THREADS, device.cores())
+        with ThreadPoolExecutor(threads) as pool, Loader(threads, pool) as loader:
+            return judge(self._network, self._task, items, loader, progress)
+
+    def _above_threshold(self, table: pl.DataFrame) -> pl.DataFrame:
+        if self.info.threshold is None:
+            return table
+        least = self.info.threshold
+        kept = [
+            json.dumps([box for box in json.loads(boxes) if box["confidence"] >= least], ensure_ascii=False)
+            for boxes in table["boxes"]
+        ]
+        return table.with_columns(boxes=pl.Series(kept, dtype=pl.String))
+
+
+def _name(image: str | Path | Image.Image, number: int) -> str:
+    return f"image {number}" if isinstance(image, Image.Image) else str(image)
+
+
+def load(path: str | Path, devices: str = "auto") -> Model:
+    """Return the model of a run folder, or of a copied `model` folder.
+
+    Raises RunError when there is none.
+    """
+    folder = Path(path)
+    return Model(folder if (folder / "model.json").is_file() else RunFolder.open(folder).model_path(), devices)
+
+
+def run_job(job: Path) -> None:
+    """Predict the images of a job's images.parquet with the model its request.json names; write predictions.parquet."""
+    told = RunFolder(job)
+    request: dict[str, Any] = json.loads((job / "request.json").read_text(encoding="utf-8"))
+    last = time.monotonic()
+
+    def progress(done: int, images: int) -> None:
+        nonlocal last
+        if done == images or time.monotonic() - last >= PROGRESS_S:
+            last = time.monotonic()
+            told.append(events.Evaluating(time=time.time(), split="prediction", done=done, images=images))
+
+    names = pl.read_parquet(job / "images.parquet")["image"].to_list()
+    judgement = load(request["run"]).judge([Item(name, name) for name in names], progress)
+    for example in judgement.unreadable:
+        told.append(_diagnostic(example))
+    told.write_predictions(judgement.predictions)
+
+
+def _diagnostic(example: Example) -> events.Diagnostic:
+    reason = f"It cannot be read: {example.error}. It was left out."
+    return events.Diagnostic(
+        time=time.time(), severity="error", kind="corrupt_image", file=example.item.name, reason=reason
+    )

@@ -1,0 +1,92 @@
+"""What the loop asks of a task: turn examples into a batch, a batch into a loss, outputs into predictions and metrics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import polars as pl
+import torch
+from torch import Tensor, nn
+
+from viewfinder import tasks
+from viewfinder.catalogue import Model
+from viewfinder.design import Design
+from viewfinder.engine.examples import Example, Item, Recipe
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images as the network's input, and targets in the task's own form."""
+
+    images: Any
+    targets: Any
+    sizes: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What an evaluation found: the mean loss, a row of predictions for every image, and the task's measures."""
+
+    loss: float
+    predictions: pl.DataFrame
+    measures: dict[str, Any]
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """Metrics by name; None where undefined."""
+        return dict(self.measures["metrics"])
+
+    @property
+    def threshold(self) -> float | None:
+        """The detection threshold that these predictions call for; None for other tasks."""
+        return self.measures.get("threshold")
+
+
+class TaskEngine(Protocol):
+    """One for each row of `viewfinder.tasks`.
+
+    `keep_statistics`: pretrained backbone batch norms keep theirs. `judged_together`: how many images are judged at a
+    time; no result depends on an image's neighbours.
+    """
+
+    keep_statistics: bool
+    judged_together: int
+
+    def __init__(self, row: Model, input_size: int, classes: Sequence[str], device: torch.device) -> None: ...
+
+    def recipe(self, design: Design | None = None) -> Recipe:
+        """Return how images are loaded: augmented as the design says, or, without one, as they are."""
+
+    def items(self, root: Path, rows: pl.DataFrame) -> list[Item]:
+        """Return the rows of split.parquet as items to load."""
+
+    def balance(self, items: Sequence[Item]) -> None:
+        """Weigh the classes in the loss by their rarity among the items."""
+
+    def batch(self, examples: Sequence[Example]) -> Batch:
+        """Return examples as the network's input, on the device."""
+
+    def loss(self, network: nn.Module, batch: Batch) -> dict[str, Any]:
+        """Return {"loss": the mean loss of the batch, "output": what the network said}."""
+
+    def judge(self, network: nn.Module, batch: Batch) -> tuple[float, list[Any]]:
+        """Return the mean loss of a batch (NaN without targets) and each image's prediction, the network in eval mode."""
+
+    def table(self, names: Sequence[str], outputs: Sequence[Any]) -> pl.DataFrame:
+        """Return predictions in the form of predictions.parquet."""
+
+    def measure(self, rows: pl.DataFrame, predictions: pl.DataFrame, threshold: float | None) -> dict[str, Any]:
+        """Return the task's measures of predictions against the rows of split.parquet."""
+
+
+def engine_of(task: str) -> type[TaskEngine]:
+    """Return the engine that the task's row names."""
+    module, _, name = tasks.get(task).engine.partition(":")
+    return cast(type[TaskEngine], getattr(import_module(module), name))
+
+
+def as_tensor(pixels: Any, device: torch.device) -> Tensor:
+    """Return uint8 [H, W, 3] as float [3, H, W] in 0 … 1."""
+    return torch.from_numpy(pixels).to(device).permute(2, 0, 1).float().div_(255)
