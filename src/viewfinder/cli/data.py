@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from viewfinder.cli.options import ImageColumn, Json, SourcePath, TargetColumn, Task, source_of
-from viewfinder.cli.output import document, plural, show, table
+from viewfinder.cli.output import document, plural, quoted, show, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def sample(
     if json:
         document({"sample": name, "path": str(path)})
     else:
-        show(f"Written to {path}. Next: viewfinder train {path}")
+        show(f"Written to {path}. Next: viewfinder train {quoted(path)}")
 
 
 def check(
@@ -56,39 +56,49 @@ def check(
 
 def summary(report: dict[str, Any]) -> str:
     """Return a pre-flight report as text."""
-    sizes = {name: f"{width}×{height}" for name, (width, height) in report["sizes"].items()}
+    (width, height), repeated = _common_size(report), report["images"] - report["distinct_images"]
     lines = [
         f"{report['name']}: {report['format']}, {report['task']}, {plural(report['images'], 'image')}, "
         f"{plural(len(report['classes']), 'class')}",
-        f"Sizes in pixels: {sizes['smallest']} to {sizes['largest']}, in the middle {sizes['median']}",
+        f"Sizes: {_range(report['sizes']['width'])} × {_range(report['sizes']['height'])} px, "
+        f"most often {width} × {height}",
     ]
     if report["splits"]:
         lines.append("Its own splits: " + ", ".join(f"{name} {count:,}" for name, count in report["splits"].items()))
-    if report["without_objects"]:
-        lines.append(f"{plural(report['without_objects'], 'image')} without objects, kept as background")
-    if report["duplicates"]:
-        lines.append(f"{plural(report['duplicates'], 'image')} more than once, byte for byte")
-    columns = list(report["classes"][0]) if report["classes"] else ["class"]
-    lines += ["", table(columns, [list(row.values()) for row in report["classes"]]), ""]
-    lines += finding_lines(report["findings"], report["diagnostics"])
-    return "\n".join([*lines, f"Next: viewfinder train {report['source']}"])
+    if report["background_images"]:
+        lines.append(f"{plural(report['background_images'], 'image')} without objects, kept as background")
+    if repeated:
+        lines.append(f"{plural(repeated, 'image')} repeated, byte for byte")
+    columns = ["class", "images", "objects"] if report["objects"] is not None else ["class", "images"]
+    rows = [[row["name"], row["images"], row["objects"]][: len(columns)] for row in report["classes"]]
+    lines += ["", table(columns, rows), "", *finding_lines(report["diagnostics"])]
+    return "\n".join([*lines, f"Next: viewfinder train {quoted(Path(report['source']))}"])
 
 
 WORDS = {"error": "Left out", "warning": "To look at", "info": "To know"}
 
 
-def finding_lines(findings: "Sequence[dict[str, Any]]", diagnostics: "Sequence[dict[str, str]]") -> list[str]:
-    """Return findings grouped by severity and kind, each with its files and reasons."""
-    if not findings:
+def finding_lines(groups: "Sequence[dict[str, Any]]") -> list[str]:
+    """Return findings grouped by severity and kind, each with the first of its files and reasons."""
+    if not groups:
         return ["Nothing is wrong with it."]
     lines = []
-    for group in findings:
+    for group in groups:
+        shown = group["examples"]
         lines.append(f"{WORDS[group['severity']]}: {group['kind'].replace('_', ' ')} ({group['count']:,})")
-        of_kind = [one for one in diagnostics if (one["severity"], one["kind"]) == (group["severity"], group["kind"])]
-        lines += [f"  {one['file']}: {one['reason']}" if one["file"] else f"  {one['reason']}" for one in of_kind[:10]]
-        if len(of_kind) > 10:
-            lines.append(f"  … and {len(of_kind) - 10:,} more; --json lists all")
+        lines += [f"  {one['file']}: {one['reason']}" if one["file"] else f"  {one['reason']}" for one in shown]
+        if group["count"] > len(shown):
+            lines.append(f"  … and {group['count'] - len(shown):,} more; --json lists all")
     return [*lines, ""]
+
+
+def _common_size(report: dict[str, Any]) -> tuple[int, int]:
+    commonest = report["sizes"]["commonest"][0]
+    return commonest["width"], commonest["height"]
+
+
+def _range(side: dict[str, int]) -> str:
+    return f"{side['least']}" if side["least"] == side["greatest"] else f"{side['least']} to {side['greatest']}"
 
 
 def counted(diagnostics: "Sequence[Diagnostic]") -> str:

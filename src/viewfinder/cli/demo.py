@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewfinder.cli.options import Json
-from viewfinder.cli.output import document, duration, metrics, show, tell
+from viewfinder.cli.output import document, duration, metrics, quoted, show, tell
 
 if TYPE_CHECKING:
     from viewfinder.service.demo import Shown
@@ -46,7 +46,6 @@ def _train(prepared: "Prepared") -> None:
 def ending(shown: "list[Shown]", seconds: float) -> str:
     """Return what came of a demo, and what to type next."""
     from viewfinder import tasks
-    from viewfinder.cli.training import quoted
 
     lines = [f"\nDone in {duration(seconds)}."]
     for one in shown:

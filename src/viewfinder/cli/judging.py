@@ -28,18 +28,22 @@ def evaluate(
     The data has labels; a report and the predictions are written.
     """
     from viewfinder.cli.counter import counting
+    from viewfinder.cli.data import finding_lines
     from viewfinder.service.evaluating import evaluate
 
     with counting("Reading images") as reading, counting("Predicting") as predicting:
         asked = source_of(source, None, image_column, target_column)
         found = evaluate(run, asked, out, progress=reading, predicting=predicting)
     report = found.report
+    if report["data"]["diagnostics"]:
+        tell("\n".join(finding_lines(report["data"]["diagnostics"])))
     if json:
         document({"folder": str(found.folder), "report": str(found.folder / "report.html"), **_numbers(report)})
         return
     show(f"Metrics on {(report['judged_on'] or {}).get('words', 'no images')}:")
     show(metrics(report["task"], report["metrics"], report["optimized"]))
-    show("\n".join(report["notes"]))
+    for note in report["notes"]:
+        show(f"Note: {note}")
     show(f"Report: {found.folder / 'report.html'}")
 
 

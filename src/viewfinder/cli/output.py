@@ -2,8 +2,11 @@
 
 import json
 import math
+import shlex
+import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import typer
 
@@ -87,6 +90,13 @@ def metrics(task: str, values: Mapping[str, float | None], optimized: str) -> st
 def width(line: str) -> int:
     """Return how many columns of a terminal a text takes."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in line)
+
+
+def quoted(path: Path) -> str:
+    """Return a path as it can be typed into a shell."""
+    if sys.platform == "win32":
+        return f'"{path}"' if " " in str(path) else str(path)
+    return shlex.quote(str(path))
 
 
 def _pad(cell: str, wide: int, right: bool) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from viewfinder.cli.options import ImageColumn, Json, RunPath, Settings, SourcePath, TargetColumn, Task, source_of
-from viewfinder.cli.output import document, duration, metrics, plural, show, tell
+from viewfinder.cli.output import document, duration, metrics, plural, quoted, show, tell
 
 if TYPE_CHECKING:
     from viewfinder.run import RunFolder
@@ -70,7 +70,7 @@ def resume(
     moved = source_of(source, None, image_column, target_column) if source else None
     with counting("Reading images") as progress:
         reopen(folder, epochs, moved, progress=progress)
-    tell(f"Run: {folder.path}, {plural(folder.info().epochs_done, 'epoch')} done")
+    tell(f"Run: {folder.path}, {plural(folder.epochs().height, 'epoch')} done")
     follow(folder)
     conclude(folder, json)
 
@@ -84,7 +84,7 @@ def follow(run: "RunFolder") -> None:
         with watching(run.design()) as view:
             launch.train(run, view)
     except KeyboardInterrupt:
-        done = run.info().epochs_done
+        done = run.epochs().height
         kept = (
             f"Stopped after {plural(done, 'epoch')}; the best model is kept." if done else "Stopped in the first epoch."
         )
@@ -167,12 +167,3 @@ def conclusion(run: "RunFolder") -> str:
         f"Next: viewfinder predict {path} IMAGE|FOLDER...",
     ]
     return "\n".join(lines)
-
-
-def quoted(path: Path) -> str:
-    """Return a path as it can be typed into a shell."""
-    import shlex
-    import sys
-
-    text = str(path)
-    return (f'"{text}"' if " " in text else text) if sys.platform == "win32" else shlex.quote(text)

@@ -35,7 +35,7 @@ def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
 
 
 def _row(run: RunFolder) -> dict[str, Any]:
-    info, design, report = run.info(), run.design(), run.report()
+    info, design, report, epochs = run.info(), run.design(), run.report(), run.epochs()
     judged = report.get("judged_on") or {}
     return {
         "run": str(run.path),
@@ -49,11 +49,11 @@ def _row(run: RunFolder) -> dict[str, Any]:
         "judged_on": judged.get("split"),
         "judged_images": judged.get("images"),
         "metrics": report.get("metrics", {}),
-        "epochs_done": info.epochs_done,
+        "epochs_done": epochs.height,
         "best_epoch": info.best_epoch,
         "seconds": info.seconds,
         "device": info.device_name or info.device,
-        "epochs": run.epochs().to_dicts(),
+        "epochs": epochs.to_dicts(),
     }
 
 

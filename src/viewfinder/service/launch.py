@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
 from viewfinder.errors import InputError, RunError, TrainingError
-from viewfinder.events import AnyEvent, Failed
+from viewfinder.events import AnyEvent, Failed, Stopped
 from viewfinder.run import RunFolder
 
 POLL_S = 0.1
@@ -68,21 +69,36 @@ def train(run: RunFolder, watcher: Watcher | None = None) -> None:
     """
     run.clear_stop()
     offset = _size(run.path / "events.jsonl")
-    code = follow("train", run, watcher or Silent(), offset)
-    if code == 0:
+    ended = follow("train", run, watcher or Silent(), offset)
+    if ended.code == 0:
         return
-    if code < 0 or run.info().status in ("queued", "running"):
-        _record_end(run, code)
-    error = run.info().error or f"the trainer ended with code {code}; see '{run.path / 'log.txt'}'"
-    if code == STOPPED or run.info().status == "stopped":
+    if run.info().status in ("queued", "running"):
+        _record_end(run, ended)
+    info = run.info()
+    if info.status == "stopped":
         raise KeyboardInterrupt
-    if code == INPUT_IS_WRONG:
+    error = info.error or f"The trainer ended with code {ended.code}."
+    if ended.code == INPUT_IS_WRONG:
         raise InputError(error)
-    raise TrainingError(f"The training failed: {error}. Its log is '{run.path / 'log.txt'}'.")
+    raise TrainingError(f"The training failed. {error} Its log is '{run.path / 'log.txt'}'.")
 
 
-def follow(command: str, folder: RunFolder, watcher: Watcher, offset: int = 0) -> int:
-    """Start `command` of the engine on a folder, pass on its events from byte `offset` on, and return its exit code."""
+def last_line(log: Path) -> str:
+    """Return the last line of a log; empty when there is none."""
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
+    return lines[-1] if lines else ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code (negative: the signal that ended it), and how often it was asked to stop."""
+
+    code: int
+    asked: int
+
+
+def follow(command: str, folder: RunFolder, watcher: Watcher, offset: int = 0) -> Ended:
+    """Start `command` of the engine on a folder, pass on its events from byte `offset` on, and return how it ended."""
     with interrupts() as seen, start(command, folder.path) as process:
         asked = 0
         try:
@@ -98,7 +114,7 @@ def follow(command: str, folder: RunFolder, watcher: Watcher, offset: int = 0) -
             _stop(folder, process, 1)
             raise
     _pass_on(folder, watcher, offset)
-    return process.returncode
+    return Ended(process.returncode, asked)
 
 
 def start(command: str, folder: Path) -> "subprocess.Popen[bytes]":
@@ -151,17 +167,25 @@ def _pass_on(folder: RunFolder, watcher: Watcher, offset: int) -> int:
     return offset
 
 
-def _record_end(run: RunFolder, code: int) -> None:
+def _record_end(run: RunFolder, ended: Ended) -> None:
     """Say in run.json how a trainer ended that could not say it itself."""
-    asked = run.stop_requested
-    reason = f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
-    if code == -9 and not asked:
-        reason += "; the system does this when memory runs out"
     with contextlib.suppress(RunError), run.locked():
-        error = None if asked else f"The trainer was {reason}"
-        run.update(status="stopped" if asked else "failed", ended=time.time(), reason=reason, error=error)
-        if error:
-            run.append(Failed(time=time.time(), error=error))
+        now = time.time()
+        if ended.asked:
+            run.update(status="stopped", ended=now, reason="ended at once on request")
+            run.append(Stopped(time=now, reason="ended at once on request"))
+        else:
+            error = _explained(ended.code, last_line(run.path / "log.txt"))
+            run.update(status="failed", ended=now, reason=None, error=error)
+            run.append(Failed(time=now, error=error))
+
+
+def _explained(code: int, said: str) -> str:
+    if code == -getattr(signal, "SIGKILL", 9):
+        return "The trainer was killed by the system, which happens when memory runs out: try a smaller batch_size."
+    if code < 0:
+        return f"The trainer was ended by signal {-code}."
+    return f"The trainer ended with code {code}: {said}" if said else f"The trainer ended with code {code}."
 
 
 def _size(path: Path) -> int:

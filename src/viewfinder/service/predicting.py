@@ -51,6 +51,9 @@ def predict(
     _check_threshold(run, own, threshold)
     given = [images] if isinstance(images, (str, Path)) else list(images)
     found = infer(run, list(_walk(given)), progress)
+    if not found.table.height:
+        reasons = "; ".join(f"{one.file}: {one.reason}" for one in found.diagnostics[:5])
+        raise SourceError(f"None of the images can be read. {reasons}")
     limit = own if threshold is None else threshold
     table = found.table if limit is None else above(found.table, limit)
     if out is not None:
@@ -65,13 +68,15 @@ def infer(run: RunFolder, images: Sequence[str], progress: Progress | None = Non
         job, watcher = RunFolder(Path(name)), _JobWatcher(progress)
         (job.path / "request.json").write_text(json.dumps({"run": str(run.path.resolve())}), encoding="utf-8")
         pl.DataFrame({"image": list(images)}, schema={"image": pl.String}).write_parquet(job.path / "images.parquet")
-        code = launch.follow("predict", job, watcher)
-        if watcher.stopped or code == launch.STOPPED:
+        ended = launch.follow("predict", job, watcher)
+        if ended.asked or ended.code == launch.STOPPED:
             raise KeyboardInterrupt
-        if code != 0:
-            error = watcher.error or _last_line(job.path / "log.txt") or f"it ended with code {code}"
+        if ended.code != 0:
+            error = watcher.error or launch.last_line(job.path / "log.txt") or f"It ended with code {ended.code}."
             raise (
-                InputError(error) if code == launch.INPUT_IS_WRONG else TrainingError(f"The prediction failed: {error}")
+                InputError(error)
+                if ended.code == launch.INPUT_IS_WRONG
+                else TrainingError(f"The prediction failed. {error}")
             )
         table = pl.read_parquet((job.path / "predictions.parquet").read_bytes())
     return Predictions(table, tuple(watcher.diagnostics))
@@ -152,11 +157,6 @@ def _walk(given: Sequence[Path | str]) -> Iterator[str]:
             raise SourceError(f"There is no image or folder '{path}'.")
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
-    return lines[-1] if lines else ""
-
-
 class _JobWatcher(launch.Silent):
     """Keeps what a prediction tells."""
 
@@ -164,7 +164,6 @@ class _JobWatcher(launch.Silent):
         self.progress = progress
         self.diagnostics: list[Diagnostic] = []
         self.error: str | None = None
-        self.stopped = False
 
     def event(self, event: AnyEvent) -> None:
         """Take note of an event."""
@@ -178,7 +177,3 @@ class _JobWatcher(launch.Silent):
                 self.error = event.error
             case _:
                 pass
-
-    def stopping(self, times: int) -> None:
-        """Take note that the user asked to stop."""
-        self.stopped = True

@@ -81,7 +81,7 @@ def reopen(
 
 
 def _check_epochs(run: RunFolder, info: RunInfo, design: Design, epochs: int | None) -> None:
-    done, limit = info.epochs_done, int(design.training.epochs)
+    done, limit = run.epochs().height, int(design.training.epochs)
     if epochs is not None and epochs < max(1, done):
         raise RunError(
             f"--epochs {epochs}: the run '{run.path}' has already done {done} epochs. Choose more than that."
