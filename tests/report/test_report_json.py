@@ -212,8 +212,8 @@ def test_an_evaluation_on_other_data(runs, classification, tmp_path):
     )
     content = build(classification, Evaluation("holiday", other / "source", strange, predictions, "e" * 64))
     assert content["kind"] == "evaluation"
-    assert content["judged_on"]["words"] == "holiday (6 images)"
-    assert any("1 images" in note and "elk" in note for note in content["notes"])
+    assert content["judged_on"]["words"] == "holiday (5 images)"
+    assert any("1 of 6 images (elk)" in note for note in content["notes"])
     assert not any("flattering" in note for note in content["notes"])
     assert content["data"]["fingerprint"] == "e" * 64
     assert content["data"]["images"] == {"train": 15, "holiday": 6}

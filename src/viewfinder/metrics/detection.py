@@ -133,9 +133,14 @@ def _curves(classes: Sequence[str], rankings: list[Ranking]) -> dict[str, list[d
             {"class": name, **thin(np.append(0.0, r.recall), np.append(r.precision[0], r.precision), points)}
             for name, r in seen
         ],
-        "f1_confidence": [{"class": name, **thin(r.scores[::-1], r.f1[::-1], points)} for name, r in seen],
-        "mean_f1_confidence": [thin(levels[::-1], mean_f1[::-1])] if seen else [],
+        "f1_confidence": [{"class": name, **thin(*_from_zero(r.scores, r.f1), points)} for name, r in seen],
+        "mean_f1_confidence": [thin(*_from_zero(levels, mean_f1))] if seen else [],
     }
+
+
+def _from_zero(scores: Floats, f1: Floats) -> tuple[Floats, Floats]:
+    """Return F1 by ascending threshold, from 0 on: below the lowest score nothing changes."""
+    return np.append(0.0, scores[::-1]), np.append(f1[-1], f1[::-1])
 
 
 def _notes(

@@ -58,6 +58,7 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
     guessing = part.guessing(judged.answers, train) if judged else None
     monitored = info.dataset.monitored_split
     metric = task.metrics[design.metrics.optimize]
+    learning = [] if evaluation else charts.learning(epochs, monitored, metric, info.best_epoch)
     facts = summary.Facts(info, design, task, metric, epochs, judged, guessing, part, evaluation)
     return {
         "kind": "evaluation" if evaluation else "training",
@@ -77,7 +78,7 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
         "confusion": judged.result["confusion"] if judged else None,
         "tables": part.tables(judged.result, judged.answers) if judged else [],
         "charts": [chart.as_dict() for chart in part.charts(judged.result)] if judged else [],
-        "learning": [chart.as_dict() for chart in charts.learning(epochs, monitored, metric, info.best_epoch)],
+        "learning": [chart.as_dict() for chart in learning],
         "epochs": epochs.to_dicts(),
         "best_epoch": info.best_epoch,
         "mistakes": part.mistakes(judged.result, judged.answers, MISTAKES) if judged else [],
@@ -105,9 +106,10 @@ def _judge(
     if not evaluation:
         name = "+".join(sorted(set(answers["split"])))
     result = part.measure(answers, info.dataset.classes, info.threshold)
-    images = f"{answers.height:,} image{'s' if answers.height != 1 else ''}"
+    count = result["images"]
+    images = f"{count:,} image{'s' if count != 1 else ''}"
     words = f"{evaluation.name} ({images})" if evaluation else f"the {name} split ({images})"
-    return Judged(name, words, answers.height, answers, result)
+    return Judged(name, words, count, answers, result)
 
 
 def _finite(epochs: pl.DataFrame) -> pl.DataFrame:

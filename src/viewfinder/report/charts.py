@@ -94,6 +94,7 @@ def learning(epochs: pl.DataFrame, split: str, metric: Metric, best: int | None)
                 "epoch",
                 "learning rate",
                 _columns(epochs, {"learning_rate": "learning rate"}),
+                y_range=None if _spans_tenfold(epochs) else (0.0, 1.1 * _largest(epochs["learning_rate"])),
                 log_y=_spans_tenfold(epochs),
                 marks=marks,
             )
@@ -117,6 +118,10 @@ def _columns(epochs: pl.DataFrame, names: Mapping[str, str]) -> tuple[Series, ..
 
 def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and abs(float(value)) < float("inf") else None
+
+
+def _largest(values: pl.Series) -> float:
+    return max((float(value) for value in values.drop_nulls()), default=1.0)
 
 
 def _spans_tenfold(epochs: pl.DataFrame) -> bool:

@@ -20,8 +20,8 @@ def measure(answers: pl.DataFrame, classes: Sequence[str], threshold: float | No
     if known.height < answers.height:
         others = sorted(set(answers["label"]) - set(classes))
         judged["notes"].append(
-            f"{answers.height - known.height} images of classes that the model does not know were left out: "
-            f"{', '.join(others[:10])}."
+            f"Left out, because the model does not know their classes: {answers.height - known.height:,} of "
+            f"{answers.height:,} images ({', '.join(others[:10])})."
         )
     return judged | {"images": known.height}
 

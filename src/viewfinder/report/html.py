@@ -74,7 +74,14 @@ def confusion(table: Mapping[str, Any]) -> dict[str, Any]:
         {"label": labels[i], "cells": [_cell(n, sum(row), i == j) for j, n in enumerate(row)]}
         for i, row in enumerate(counts)
     ]
-    return {"large": len(labels) > MOST_CLASSES, "pairs": pairs[:PAIRS], "columns": predicted, "rows": rows}
+    upright = len(labels) > 6 and max(map(len, labels)) > 6
+    return {
+        "large": len(labels) > MOST_CLASSES,
+        "upright": upright,
+        "pairs": pairs[:PAIRS],
+        "columns": predicted,
+        "rows": rows,
+    }
 
 
 def _cell(count: int, total: int, right: bool) -> dict[str, Any]:

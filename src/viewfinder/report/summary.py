@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -38,7 +39,7 @@ def sentences(facts: Facts) -> list[str]:
         said += [_optimized(facts)]
     elif facts.epochs.height:
         said += [_best_so_far(facts)]
-    return [*filter(None, said), *_course(facts)]
+    return [*filter(None, said), *([] if facts.evaluation else _course(facts))]
 
 
 def _trained(facts: Facts) -> str:
@@ -137,15 +138,16 @@ def tiles(facts: Facts) -> list[dict[str, str]]:
             title = facts.task.metrics[name].title
             value = got.get(name)
             shown.append({"value": "–" if value is None else f"{value:.4f}", "title": title, "text": where})
-    if facts.epochs.height:
+    if facts.epochs.height and not facts.evaluation:
         best = f"best of {facts.epochs.height}, at most {facts.design.training.epochs}"
         shown.append({"value": str(facts.info.best_epoch or "–"), "title": "Best epoch", "text": best})
         shown.append({"value": duration(facts.info.seconds), "title": "Training time", "text": _device(facts.info)})
     return shown
 
 
-def listed(names: tuple[str, ...], limit: int = 12) -> str:
-    """Return names separated by commas; of many only the first."""
+def listed(names: tuple[str, ...], longest: int = 90) -> str:
+    """Return names separated by commas; of many, or long ones, only the first."""
+    limit = max(1, sum(end <= longest for end in accumulate(len(name) + 2 for name in names)))
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
