@@ -136,3 +136,17 @@ def test_columns_of_what_has_none(load, class_folders):
     source = class_folders({"cat": 2, "dog": 2})
     expected = f"'{source}' holds no table, and only tables have columns ('patient')."
     assert message(load, source, group_column="patient") == expected
+
+
+def test_a_table_and_the_wrong_task(load, tmp_path, picture):
+    picture(tmp_path / "a.png")
+    path = tmp_path / "t.csv"
+    path.write_text("image,label,boxes\na.png,x,[]\n")
+    assert load(path, task="classification").images["label"].to_list() == ["x"]
+    assert load(path, task="detection").images["boxes"].to_list() == ["[]"]
+    assert message(load, path, task="detection", target_column="label") == (
+        f"'{path}': column 'label' holds no lists of boxes, which is for classification, not for detection. "
+        "Say which column holds the target with --target-column. Its columns: image, label, boxes."
+    )
+    path.write_text("image,label\na.png,x\n")
+    assert "no column fits detection" in message(load, path, task="detection")

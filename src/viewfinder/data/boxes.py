@@ -52,10 +52,20 @@ def bounds_of(value: object) -> Bounds:
     """Return the four numbers; raise ValueError saying what else was found."""
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 4:
         raise ValueError(f"a box is four numbers [xmin, ymin, width, height], not {_shown(value)}")
-    numbers = [float("nan") if isinstance(v, bool) or not isinstance(v, (int, float)) else float(v) for v in value]
+    numbers = [_number(v) for v in value]
     if not all(math.isfinite(v) for v in numbers):
         raise ValueError(f"a box is four numbers [xmin, ymin, width, height], not {_shown(value)}")
     return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+def _number(value: object) -> float:
+    """Return the value as a floating-point number; NaN for anything that is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
 
 
 def _shown(value: object) -> str:

@@ -67,8 +67,21 @@ def _merged(items: Iterable[Item], findings: list[Diagnostic]) -> list[Item]:
     """Return one item for each image: boxes of several are joined, labels must agree."""
     by_image: dict[str, list[Item]] = defaultdict(list)
     for item in items:
-        by_image[item.image].append(item)
+        if _storable(item):
+            by_image[item.image].append(item)
+        else:
+            reason = f"A name in {item.origin} holds characters that are no text (lone surrogates)."
+            findings.append(error("undecodable_name", "", reason))
     return [item for image in sorted(by_image) for item in _one(by_image[image], findings)]
+
+
+def _storable(item: Item) -> bool:
+    names = [item.image, item.label, item.group, *(box.category for box in item.boxes)]
+    try:
+        "".join(name for name in names if name).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _one(items: list[Item], findings: list[Diagnostic]) -> list[Item]:

@@ -37,6 +37,8 @@ def parse(path: Path) -> Any:  # noqa: ANN401 (any JSON)
         raise SourceError(f"'{path}' is not valid JSON: byte {problem.start} is not UTF-8 text.") from None
     except RecursionError:
         raise SourceError(f"'{path}' is not valid JSON for a source: it is nested too deeply.") from None
+    except ValueError as problem:  # a number of too many digits
+        raise SourceError(f"'{path}' is not valid JSON for a source: {problem}.") from None
     except OSError as problem:
         raise SourceError(f"'{path}' cannot be read: {problem.strerror}.") from None
 
@@ -101,7 +103,7 @@ def _categories(document: Document, findings: list[Diagnostic]) -> dict[Any, str
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, (int, str)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, str)) and not isinstance(value, bool)
 
 
 class _Reader:

@@ -82,13 +82,13 @@ class Tree:
         return tuple(sorted(self._walk()))
 
     def _walk(self) -> Iterable[str]:
-        seen: set[str] = set()
+        chains: dict[str, frozenset[str]] = {}  # each folder's real path and those of the folders that it is in
         for folder, folders, names in os.walk(self.root, followlinks=True, onerror=self._unreadable):
-            real = os.path.realpath(folder)
-            if real in seen:  # a link back to a folder that was visited
+            real, above = os.path.realpath(folder), chains.get(str(Path(folder).parent), frozenset())
+            if real in above:  # a link back to a folder that it lies in
                 folders.clear()
                 continue
-            seen.add(real)
+            chains[folder] = above | {real}
             folders[:] = sorted(name for name in folders if not is_hidden(name))
             for name in names:
                 if not is_hidden(name) and (path := self._storable(Path(folder, name))):
@@ -209,8 +209,11 @@ def _agreeing(pairs: Iterable[tuple[str, str]]) -> int:
 def existing(source: Path) -> Path:
     """Return the absolute path of the source; raise SourceError with near names when there is none."""
     path = Path(os.path.abspath(source.expanduser()))  # noqa: PTH100 (Path.resolve would follow links)
-    if path.exists():
-        return path
+    try:
+        if path.exists():
+            return path
+    except OSError as problem:  # no permission to look, or a name that is too long
+        raise SourceError(f"'{source}' cannot be read: {problem.strerror}.") from None
     parent, missing = path.parent, path.name
     while not parent.exists():
         parent, missing = parent.parent, parent.name

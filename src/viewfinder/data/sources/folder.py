@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from viewfinder.data.diagnostics import Diagnostic
-from viewfinder.data.sources.files import Tree, is_image, is_storage, split_of
+from viewfinder.data.sources.files import Tree, is_hidden, is_image, is_storage, split_of
 from viewfinder.data.sources.listing import Item, Listing, error, info, quoted, warning
 
 FORMAT = "folder per class"
@@ -74,12 +74,19 @@ def _item(path: str, found: Layout, diagnostics: list[Diagnostic]) -> Iterable[I
 
 def _empty_folders(tree: Tree, found: Layout) -> Iterable[Diagnostic]:
     """Yield a finding for every folder at the classes' level without an image."""
+    known = {parent for path in tree.images for parent in _folders(path)}
     for base in found.splits or [""]:
         for folder in sorted((tree.root / base).iterdir()):
             place = folder.relative_to(tree.root).as_posix()
-            hidden = folder.name.startswith(".") or folder.name == "__MACOSX" or place in found.splits
-            if folder.is_dir() and not hidden and not any(path.startswith(f"{place}/") for path in tree.images):
+            if folder.is_dir() and not is_hidden(folder.name) and place not in known:
                 yield warning("empty_folder", place, "The folder holds no image, so it is not a class.")
+
+
+def _folders(path: str) -> Iterable[str]:
+    """Yield the first two folders that a file lies in, as paths."""
+    parts = PurePosixPath(path).parts[:-1]
+    for depth in range(1, min(2, len(parts)) + 1):
+        yield "/".join(parts[:depth])
 
 
 def _one_class(items: list[Item], found: Layout) -> Iterable[Diagnostic]:

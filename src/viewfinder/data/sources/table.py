@@ -95,6 +95,8 @@ def _csv(path: Path) -> Table:
 def _separator(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise SourceError(f"'{path}' is UTF-16 text. Save it with the encoding UTF-8.")
     if b"\0" in head:
         raise SourceError(f"'{path}' is not a CSV file: it is not text.")
     line, newline, _ = head.partition(b"\n")
@@ -177,7 +179,14 @@ def choose(table: Table, image: str | None, target: str | None, group: str | Non
     target = target or _target_column(table, {image, group}, task)
     if target == image:
         raise SourceError(f"'{table.path}': column '{image}' cannot be both the image and the target.")
-    return Columns(image, target, group, task or _task(table.sample(target)))
+    found = _task(table.sample(target))
+    if task not in (None, found):
+        holds = "lists of boxes" if found == "detection" else "no lists of boxes"
+        raise SourceError(
+            f"'{table.path}': column '{target}' holds {holds}, which is for {found}, not for {task}. "
+            f"Say which column holds the target with --target-column. Its columns: {', '.join(table.columns)}."
+        )
+    return Columns(image, target, group, found)
 
 
 def _image_column(table: Table, taken: set[str | None]) -> str:
@@ -203,6 +212,8 @@ def _target_column(table: Table, taken: set[str | None], task: str | None) -> st
     if len(likely) == 1:
         return likely[0]
     doubt = f"columns {quoted(likely or fitting)} could each hold it" if fitting else "no column is left for it"
+    if free and not fitting:
+        doubt = f"no column fits {task}"
     raise SourceError(
         f"'{table.path}' has no certain target column: {doubt}. "
         f"Say which with --target-column (and --task, if need be). Its columns: {', '.join(table.columns)}."

@@ -45,6 +45,8 @@ def parse(path: Path) -> Element:
     parser.CharacterDataHandler = builder.data
     try:
         parser.Parse(path.read_bytes(), True)
+    except LookupError as problem:
+        raise ValueError(f"it is in an encoding that is not known ({problem})") from None
     except expat.ExpatError as problem:
         text = expat.ErrorString(problem.code)
         raise ValueError(
