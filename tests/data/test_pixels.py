@@ -141,7 +141,8 @@ def test_a_path_its_bytes_and_its_image_give_the_same_pixels(tmp_path):
     from_path = pixels.square(path, 64)
     assert np.array_equal(from_path, pixels.square(path.read_bytes(), 64))
     with Image.open(path) as image:
-        assert np.array_equal(from_path, pixels.square(image, 64))
+        assert np.abs(from_path.astype(int) - pixels.square(image, 64)).max() <= 3  # the path's was decoded smaller
+        assert image.size == (900, 600)
     path.unlink()  # no handle is left open, so Windows allows it too
 
 

@@ -77,7 +77,8 @@ def read(source: ImageSource, at_least: int | None = None) -> Image.Image:
     """
     try:
         with _opened(source) as image:
-            return _upright_rgb(image, at_least)
+            # A draft changes the image itself, so it is not made of one that is the caller's.
+            return _upright_rgb(image, None if image is source else at_least)
     except UnreadableImage:
         raise
     except DECODING_ERRORS as error:
