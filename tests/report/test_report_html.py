@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from viewfinder import report
-from viewfinder.report.html import confusion
+from viewfinder.report.html import confusion, ticked
 from viewfinder.run import RunFolder
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -154,6 +154,18 @@ def test_of_many_classes_the_most_mixed_up_pairs_are_listed(runs, tmp_path):
     seen = page(run)
     assert "the pairs most often mixed up" in seen.text
     assert "Of 41 classes the 5 with the lowest values are named." in seen.text
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("run `viewfinder <b>` now", "run <code>viewfinder &lt;b&gt;</code> now"),
+        ("a name with ` and <b>", "a name with ` and &lt;b&gt;"),
+        ("<b>", "&lt;b&gt;"),
+    ],
+)
+def test_backticks_make_code_and_all_is_escaped(text, html):
+    assert str(ticked(text)) == html
 
 
 def test_pairs_are_ordered_by_how_often():

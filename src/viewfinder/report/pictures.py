@@ -64,11 +64,11 @@ def _dashed(draw: ImageDraw.ImageDraw, corners: tuple[float, float, float, float
         draw.line((right, start, right, end), fill=color, width=2)
 
 
-def _dashes(low: float, high: float, dash: float = 6) -> Iterator[tuple[float, float]]:
+def _dashes(low: float, high: float, dash: float = 9, gap: float = 4) -> Iterator[tuple[float, float]]:
     start = low
     while start < high:
         yield start, min(start + dash, high)
-        start += 2 * dash
+        start += dash + gap
 
 
 def _label(

@@ -47,7 +47,8 @@ def _trained(facts: Facts) -> str:
     learned = f"{data.counts.get('train', 0):,} images of {data.name}"
     classes = f"{len(data.classes)} class{'es' if len(data.classes) != 1 else ''} ({listed(data.classes)})"
     start = "from random weights" if training.weights == "none" else "starting from pretrained weights"
-    verb = "was trained" if facts.epochs.height else "was to be trained"
+    waiting = {"queued": "is to be trained", "running": "is being trained"}.get(facts.info.status, "was to be trained")
+    verb = "was trained" if facts.epochs.height else waiting
     return f"{training.model} {verb} on {learned} for {classes}, {start}."
 
 
