@@ -12,6 +12,7 @@ from viewfinder.design import EarlyStopping, ExponentialSchedule, PlateauSchedul
 PLATEAU_THRESHOLD = 1e-4
 PLATEAU_EPS = 1e-8
 WARMUP_START = 0.001
+ROUNDING = 1e-12  # 0.7 - 0.6 falls short of 0.1 by less than this
 
 
 def learning_rate(
@@ -72,7 +73,7 @@ def patience_left(
     reference, bad = math.nan, 0
     for epoch, metric in enumerate(metrics, start=1):
         gain = metric - reference if higher else reference - metric
-        improved = not math.isnan(metric) and (math.isnan(reference) or (gain >= delta and gain > 0))
+        improved = not math.isnan(metric) and (math.isnan(reference) or (gain >= delta - ROUNDING and gain > 0))
         reference, bad = (metric, 0) if improved else (reference, bad + (epoch > since))
     return max(0, stopping.patience - bad)
 
