@@ -21,6 +21,15 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_empty_sections(cls, data: Any) -> Any:
+        """Let `augmentation:` with nothing below it, as YAML reads a section of comments, be the default section."""
+        if not isinstance(data, Mapping):
+            return data
+        sections = {name for name, field in cls.model_fields.items() if field.default_factory}
+        return {name: value for name, value in data.items() if value is not None or name not in sections}
+
 
 class Target(Section):
     """What is to be learned."""
@@ -245,11 +254,16 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping) and value.get("kind", old.get("kind")) == old.get("kind"):
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and _same_kind(old, value):
             merged[key] = merge(old, value)
-        else:
+        elif value is not None or not isinstance(old, Mapping):  # an empty section changes nothing
             merged[key] = value
     return merged
+
+
+def _same_kind(below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
+    kind = below.get("kind", "plateau")  # a schedule that names none is one
+    return bool(above.get("kind", kind) == kind)
 
 
 def resolve(design: Design) -> Design:

@@ -20,6 +20,21 @@ from viewfinder.design import (
 from viewfinder.errors import DesignError
 
 NULLS = {"null", "Null", "NULL", "~", ""}
+
+
+class _TextLoader(yaml.BaseLoader):
+    """Reads every value as text, but for a null without quotes; in a list also that is text: a class can be named so."""
+
+    def construct_scalar(self, node: Any) -> Any:
+        return None if node.style is None and node.value in NULLS else node.value
+
+    def construct_sequence(self, node: Any, deep: bool = False) -> Any:
+        return [
+            child.value if isinstance(child, yaml.ScalarNode) else self.construct_object(child, deep)
+            for child in node.value
+        ]
+
+
 SCHEDULES: dict[str, type[Section]] = {
     "plateau": PlateauSchedule,
     "step": StepSchedule,
@@ -54,14 +69,17 @@ def read(path: Path) -> dict[str, Any]:
 def loads(text: str, name: str = "design") -> dict[str, Any]:
     """Return what a design in YAML or JSON says; `name` stands for it in errors."""
     try:
-        data = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - BaseLoader makes nothing but text, lists and maps
+        data = yaml.load(text, Loader=_TextLoader)  # noqa: S506 - it makes nothing but text, null, lists and maps
+    except RecursionError:
+        raise DesignError(f"{name} is not a design: it is nested too deeply.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise DesignError(f"{name} is not valid YAML{where}: {getattr(error, 'problem', error)}.") from None
-    data = _nulls({} if data is None or data == "" else data)
+    data = {} if data is None else data
     if not isinstance(data, dict):
-        raise DesignError(f"{name} is not a design: it holds a {type(data).__name__}, not sections such as 'training:'.")
+        what = type(data).__name__
+        raise DesignError(f"{name} is not a design: it holds a {what}, not sections such as 'training:'.")
     return data
 
 
@@ -127,13 +145,14 @@ def _scalar(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    return '"' + "".join(_escaped(character) for character in text) + '"'
 
 
-def _nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: item if isinstance(item, list) else _nulls(item) for key, item in value.items()}
-    return None if isinstance(value, str) and value in NULLS else value
+def _escaped(character: str) -> str:
+    """Return a character as it stands in double quotes in YAML."""
+    if character in '"\\':
+        return "\\" + character
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 def _explain(error: Any, data: Mapping[str, Any]) -> str:
