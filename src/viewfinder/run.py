@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
@@ -218,12 +218,16 @@ class RunFolder:
         replace(folder / "model.json", lambda file: file.write((info.model_dump_json(indent=2) + "\n").encode()))
 
     def append(self, event: Event) -> None:
-        """Append an event; one write, so that lines of several writers never mix."""
-        line = event.model_dump_json() + "\n"
-        with (self.path / "events.jsonl").open("ab") as file:
-            file.write(line.encode())
+        """Append an event; one write, so that lines of several writers never mix.
 
-    def write_epochs(self, rows: list[Mapping[str, Any]]) -> None:
+        A line that a killed writer left torn is ended first, or the event would be lost with it.
+        """
+        line = event.model_dump_json() + "\n"
+        with (self.path / "events.jsonl").open("a+b") as file:
+            torn = file.seek(0, os.SEEK_END) > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
+            file.write(("\n" + line if torn else line).encode())
+
+    def write_epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replace epochs.csv with these rows; the first row's keys are the header."""
         if not rows:
             (self.path / "epochs.csv").unlink(missing_ok=True)

@@ -328,7 +328,7 @@ class Trainer:
 
     # -- telling ------------------------------------------------------------------------------------------------------
 
-    def _tell(self, kind: type[events.Event], **values: Any) -> None:
+    def _tell(self, kind: type[events.Event], /, **values: Any) -> None:
         self.run.append(kind(time=self.clock(), **values))
 
     def _note(self, message: str) -> None:
