@@ -12,14 +12,24 @@ from viewfinder.design import Runtime
 MAX_WORKERS = 8
 
 
-def resolve(runtime: Runtime) -> Runtime:
-    """Return the runtime section with every `auto` replaced by what suits this machine."""
+def resolve(runtime: Runtime, bf16_pays: bool) -> Runtime:
+    """Return the runtime section with every `auto` replaced by what suits this machine.
+
+    `bf16_pays` says whether the training is faster in bfloat16 on a CPU that computes in it.
+    """
     device = choose(runtime.devices)
     precision = runtime.precision
     if precision == "auto":
-        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        precision = "bf16" if _has_bf16(device) and (bf16_pays or device.type == "cuda") else "fp32"
     workers = min(MAX_WORKERS, max(1, cores() - 1)) if runtime.workers == "auto" else runtime.workers
     return runtime.model_copy(update={"devices": str(device), "precision": precision, "workers": workers})
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Return whether the device computes in bfloat16 itself, not by emulation."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
 
 
 def choose(wanted: str) -> torch.device:

@@ -69,7 +69,8 @@ class Trainer:
 
     def _resolved(self, design: Design) -> Design:
         self.asked_for = design.runtime.devices
-        design = design.model_copy(update={"runtime": device.resolve(design.runtime)})
+        row, count = catalogue.get(design.training.model), int(design.training.retrained_layers)
+        design = design.model_copy(update={"runtime": device.resolve(design.runtime, count <= row.bf16_layers)})
         self.run.write_design(design)
         return design
 
