@@ -1,7 +1,8 @@
 """The catalogue: one row a model, and the only place outside its builder that names it.
 
-Parameters and FLOPs are of one image at the row's input size (detection: 800 × 1088 or 320 × 427 px, backbone only for
-the layers), counted with `torch.utils.flop_counter`; a FLOP here is one multiply-add. A test counts them again.
+Parameters and FLOPs are of one image at the input size (detection: 800 × 1088 or 320 × 427 px, backbone only for
+input size (detection: 800 × 1088 or 320 × 448 px, and as many proposals as are ever judged), counted with
+`torch.utils.flop_counter`; a FLOP here is one multiply-add. A test counts them again.
 """
 
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Weights:
-    """A published weight file: `sha256` holds the first hex digits of its hash; `package` ships it, or `url` serves it."""
+    """A published weight file: `sha256` is the start of its hash; `package` ships it, or `url` serves it."""
 
     file: str
     sha256: str
@@ -191,8 +192,8 @@ ROWS = (
             Layer(("backbone.body.layer3",), 7098368, 25402),
             Layer(("backbone.body.layer4",), 14964736, 14038),
         ),
-        parameters=41808406,
-        mflops=134400,
+        parameters=41352281,
+        mflops=177126,
         input_size=800,
         retrained_layers=3,
         learning_rates=_rates(1e-4, 0.1),
@@ -208,9 +209,9 @@ ROWS = (
         weights=LITE0_WEIGHTS,
         mean=HALF,
         std=HALF,
-        layers=_lite0("backbone.body.", scale=320 * 427 / 224**2),
-        parameters=0,
-        mflops=0,
+        layers=_lite0("backbone.body.", scale=320 * 448 / 224**2),
+        parameters=7093416,
+        mflops=2992,
         input_size=320,
         retrained_layers=8,
         learning_rates=_rates(1e-3),
