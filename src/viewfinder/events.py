@@ -6,9 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class Event(BaseModel):
-    """Something that happened; `time` is in seconds since 1970 (UTC)."""
+    """Something that happened; `time` is in seconds since 1970 (UTC).
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    A loss without bounds is written as "Infinity" or "NaN": JSON has no numbers for them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
     time: float
 
 
