@@ -129,16 +129,16 @@ class NoSchedule(Section):
     kind: Literal["none"] = Field(description="plateau | step | exponential | none")
 
 
-Schedule = Annotated[
-    PlateauSchedule | StepSchedule | ExponentialSchedule | NoSchedule, Field(discriminator="kind")
-]
+Schedule = Annotated[PlateauSchedule | StepSchedule | ExponentialSchedule | NoSchedule, Field(discriminator="kind")]
 
 
 class EarlyStopping(Section):
     """When to conclude a training before its last epoch."""
 
     enabled: bool = Field(True, description="Stop when the metric no longer improves")
-    min_delta: Auto | Annotated[float, Field(ge=0)] = Field("auto", description="Smallest change that is an improvement")
+    min_delta: Auto | Annotated[float, Field(ge=0)] = Field(
+        "auto", description="Smallest change that is an improvement"
+    )
     patience: int = Field(5, ge=1, description="Epochs in a row without one before training stops")
 
 
@@ -292,7 +292,7 @@ def resolve(design: Design) -> Design:
 
 
 def require_classes(design: Design, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the classes to learn, in the order of `found`; raise DesignError for one that the dataset does not have."""
+    """Return the classes to learn, in the order of `found`; raise DesignError for one that is not found."""
     wanted = design.target.classes
     if wanted is None:
         return found

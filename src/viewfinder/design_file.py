@@ -23,7 +23,7 @@ NULLS = {"null", "Null", "NULL", "~", ""}
 
 
 class _TextLoader(yaml.BaseLoader):
-    """Reads every value as text, but for a null without quotes; in a list also that is text: a class can be named so."""
+    """Reads every value as text, but for a null without quotes; in a list that is text too: a class may be named so."""
 
     def construct_scalar(self, node: Any) -> Any:
         return None if node.style is None and node.value in NULLS else node.value
@@ -69,7 +69,7 @@ def read(path: Path) -> dict[str, Any]:
 def loads(text: str, name: str = "design") -> dict[str, Any]:
     """Return what a design in YAML or JSON says; `name` stands for it in errors."""
     try:
-        data = yaml.load(text, Loader=_TextLoader)  # noqa: S506 - it makes nothing but text, null, lists and maps
+        data = yaml.load(text, Loader=_TextLoader)
     except RecursionError:
         raise DesignError(f"{name} is not a design: it is nested too deeply.") from None
     except yaml.YAMLError as error:
@@ -191,7 +191,16 @@ _MAY_BE_AUTO = {
     *(f"training.{name}" for name in ("gradient_clip", "epochs", "early_stopping.min_delta", "batch_size")),
     "runtime.workers",
 }
-_UNION_TAGS = {"literal['auto']", "literal['none']", "int", "float", "str", "constrained-int", "constrained-float", "tuple[str, ...]"}
+_UNION_TAGS = {
+    "literal['auto']",
+    "literal['none']",
+    "int",
+    "float",
+    "str",
+    "constrained-int",
+    "constrained-float",
+    "tuple[str, ...]",
+}
 
 
 def _nearest(location: Sequence[str], data: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ ViewfinderError
 An error names the thing, the value, the choices and the way out, in one message.
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Iterable
 
 
 class ViewfinderError(Exception):

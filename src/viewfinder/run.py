@@ -174,7 +174,9 @@ class RunFolder:
         """Return the folder of the best model; raise RunError when no epoch is finished."""
         path = self.path / "model"
         if not (path / "model.json").is_file():
-            raise RunError(f"'{self.path}' has no model yet: no epoch is finished. `viewfinder resume` goes on with it.")
+            raise RunError(
+                f"'{self.path}' has no model yet: no epoch is finished. `viewfinder resume` goes on with it."
+            )
         return path
 
     def model_info(self) -> ModelInfo:

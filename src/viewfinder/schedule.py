@@ -59,9 +59,7 @@ def _plateau_rate(base: float, schedule: PlateauSchedule, metrics: Sequence[floa
     return rate
 
 
-def patience_left(
-    stopping: EarlyStopping, metrics: Sequence[float], higher: bool = True, since: int = 0
-) -> int | None:
+def patience_left(stopping: EarlyStopping, metrics: Sequence[float], higher: bool = True, since: int = 0) -> int | None:
     """Return how many more epochs without an improvement are allowed; 0: stop now; None: early stopping is off.
 
     An epoch improves when it beats the last improvement by at least `min_delta`; a NaN never does. Bad epochs are

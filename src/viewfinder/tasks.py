@@ -26,8 +26,9 @@ class Task:
     """What a model is asked: which metrics judge it, which models can answer, which code trains it.
 
     `default_model` is trained when nothing is chosen; `bundled_model` when that one's weights cannot be had.
-    `class_weights` says whether the loss can weigh classes. `overrides` are the defaults of the design that differ for this task, nested as in a design file.
-    `engine` and `measures` are dotted names, so that this table imports neither torch nor scikit-learn.
+    `class_weights` says whether the loss can weigh classes. `overrides` are the defaults of the design that differ for
+    this task, nested as in a design file. `engine` and `measures` are dotted names, so that this table imports neither
+    torch nor scikit-learn.
     """
 
     name: str
@@ -56,7 +57,9 @@ CLASSIFICATION = Task(
     metrics=_metrics(
         Metric("roc_auc", "ROC AUC", "How well the model ranks images of a class above the others; 0.5 is guessing."),
         Metric("accuracy", "Accuracy", "The share of images whose class was predicted correctly."),
-        Metric("precision", "Precision", "Of the images predicted as a class, the share that are of it; mean of classes."),
+        Metric(
+            "precision", "Precision", "Of the images predicted as a class, the share that are of it; mean of classes."
+        ),
         Metric("recall", "Recall", "Of the images of a class, the share that were found; mean of classes."),
         Metric("f1", "F1", "The harmonic mean of precision and recall; mean of classes."),
         Metric("log_loss", "Log loss", "How far the probabilities are from the truth; 0 is perfect.", False),

@@ -45,13 +45,14 @@ def _train(prepared: "Prepared") -> None:
 
 def ending(shown: "list[Shown]", seconds: float) -> str:
     """Return what came of a demo, and what to type next."""
-    from viewfinder import tasks
+    from viewfinder.run import RunFolder
 
     lines = [f"\nDone in {duration(seconds)}."]
     for one in shown:
+        report = RunFolder(one.run).report()
         lines += [
-            f"\n{tasks.get(one.task).title}: metrics on {one.judged_on}",
-            metrics(one.task, one.metrics, one.optimized),
+            f"\n{report['title']}: metrics on {report['judged_on']['words']}",
+            metrics(report),
             f"  Report:      {one.report}",
             f"  Predictions: {one.predictions}",
         ]

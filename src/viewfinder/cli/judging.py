@@ -40,8 +40,8 @@ def evaluate(
     if json:
         document({"folder": str(found.folder), "report": str(found.folder / "report.html"), **_numbers(report)})
         return
-    show(f"Metrics on {(report['judged_on'] or {}).get('words', 'no images')}:")
-    show(metrics(report["task"], report["metrics"], report["optimized"]))
+    show(f"Metrics on {report['judged_on']['words']}:")
+    show(metrics(report))
     for note in report["notes"]:
         show(f"Note: {note}")
     show(f"Report: {found.folder / 'report.html'}")
@@ -152,7 +152,7 @@ def _curves(names: list[str], runs: list[dict[str, Any]]) -> str:
     return table(["epoch", *columns], rows)
 
 
-def _optimized(run: dict[str, Any], epoch: dict[str, Any]) -> Any:  # noqa: ANN401 - a number, or nothing
+def _optimized(run: dict[str, Any], epoch: dict[str, Any]) -> Any:
     return epoch.get(f"{run['monitored_split']}_{run['optimized']}")
 
 

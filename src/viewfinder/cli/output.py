@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -73,18 +74,15 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else ending)
 
 
-def metrics(task: str, values: Mapping[str, float | None], optimized: str) -> str:
-    """Return metrics as lines, the one that was optimised first."""
-    from viewfinder import tasks
-
-    known = tasks.get(task).metrics
-    names = [optimized, *(name for name in values if name != optimized)]
-    rows = [
-        (known[name].title if name in known else name, values.get(name), "optimised" if name == optimized else "")
-        for name in names
-    ]
-    wide = max(width(title) for title, _, _ in rows)
-    return "\n".join(f"  {_pad(title, wide, False)}  {text(value):>6}  {note}".rstrip() for title, value, note in rows)
+def metrics(report: Mapping[str, Any]) -> str:
+    """Return the metrics of a report.json as lines, the one that was optimised first."""
+    rows = sorted(report["metric_rows"], key=lambda row: row["name"] != report["optimized"])
+    wide = max((width(row["title"]) for row in rows), default=0)
+    marks = ["optimised" if row["name"] == report["optimized"] else "" for row in rows]
+    lines = zip(rows, marks, strict=True)
+    return "\n".join(
+        f"  {_pad(row['title'], wide, False)}  {text(row['value']):>6}  {mark}".rstrip() for row, mark in lines
+    )
 
 
 def width(line: str) -> int:

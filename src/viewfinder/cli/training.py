@@ -154,15 +154,13 @@ def result(run: "RunFolder") -> dict[str, Any]:
 
 def conclusion(run: "RunFolder") -> str:
     """Return what came of a finished run as text, and what to type next."""
-    info, report, design = run.info(), run.report(), run.design()
-    judged = report.get("judged_on") or {}
-    path = quoted(run.path)
+    info, report, path = run.info(), run.report(), quoted(run.path)
     lines = [
         f"Finished after {plural(info.epochs_done, 'epoch')} in {duration(info.seconds)}"
         + (f" ({info.reason})" if info.reason else "")
         + f"; the model is that of epoch {info.best_epoch}.",
-        f"Metrics on {judged.get('words', 'no images')}:",
-        metrics(design.task, report.get("metrics", {}), design.metrics.optimize),
+        f"Metrics on {report['judged_on']['words']}:",
+        metrics(report),
         f"Report: {run.path / 'report.html'}",
         f"Next: viewfinder predict {path} IMAGE|FOLDER...",
     ]

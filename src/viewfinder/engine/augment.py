@@ -57,7 +57,7 @@ def augment(
 
 
 def _drawn(category: Color | Affine | Crop, rng: np.random.Generator) -> Color | Affine | Crop | None:
-    """Return the category with its probability; the draw is made either way, so that categories do not disturb others."""
+    """Return the category, or None, by its probability; one that is off still draws, not to disturb the others."""
     return category if rng.random() < category.probability and category.enabled else None
 
 
@@ -75,7 +75,7 @@ def cropped(view: View, crop: Crop, rng: np.random.Generator) -> View:
 
 
 def clipped(boxes: Boxes, width: float, height: float) -> tuple[Boxes, NDArray[np.intp]]:
-    """Return the boxes cut at the image's border, without those of which less than a tenth is left, and which remain."""
+    """Return the boxes cut at the image's border, without those of which under a tenth is left, and which remain."""
     inside = boxes.copy()
     inside[:, 0::2] = inside[:, 0::2].clip(0, width)
     inside[:, 1::2] = inside[:, 1::2].clip(0, height)
@@ -97,7 +97,11 @@ def resized(view: View, resize: Callable[[Image.Image], Pixels]) -> View:
 
 def turned(view: View, affine: Affine, rng: np.random.Generator, fill: tuple[int, int, int]) -> View:
     """Return the view flipped, each way every other time, and turned by a random angle."""
-    mirror, upend, angle = rng.random() < 0.5, rng.random() < 0.5, rng.uniform(-affine.max_rotation, affine.max_rotation)
+    mirror, upend, angle = (
+        rng.random() < 0.5,
+        rng.random() < 0.5,
+        rng.uniform(-affine.max_rotation, affine.max_rotation),
+    )
     if mirror and affine.horizontal_flip:
         view = flipped(view, horizontal=True)
     if upend and affine.vertical_flip:

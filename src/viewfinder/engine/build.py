@@ -33,7 +33,7 @@ def family(row: Model) -> Family:
 def network(row: Model, classes: int, batch_norm: str) -> nn.Module:
     """Return a network with random weights, in the memory format that convolutions run fastest in."""
     built = family(row).build(row, classes, batch_norm)
-    return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # torch's stub
+    return built.to(memory_format=torch.channels_last)
 
 
 def load_pretrained(built: nn.Module, row: Model, path: Path) -> None:

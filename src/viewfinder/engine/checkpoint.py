@@ -57,5 +57,5 @@ def load(run: RunFolder, network: nn.Module, optimizer: optim.Optimizer) -> Prog
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         return Progress(**state["progress"])
-    except Exception as error:  # noqa: BLE001 - a damaged file raises anything
+    except Exception as error:
         raise RunError(f"The checkpoint '{path}' cannot be read: {error}") from error

@@ -123,5 +123,3 @@ def _heads_in_train_mode(network: FasterRCNN) -> Iterator[None]:
     finally:
         network.rpn.eval()
         network.roi_heads.eval()
-
-

@@ -28,8 +28,9 @@ def resolve(runtime: Runtime, bf16_pays: bool) -> Runtime:
 def _has_bf16(device: torch.device) -> bool:
     """Return whether the device computes in bfloat16 itself, not by emulation."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch
+    return device.type == "cpu" and bool(capabilities.get("avx512_bf16"))
 
 
 def choose(wanted: str) -> torch.device:

@@ -4,7 +4,7 @@ Images come at their final size: torchvision's own resizing is switched off, bec
 for training, evaluation and prediction.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
@@ -61,7 +61,7 @@ class ResNet50:
 class Lite0Pyramid(nn.Module):
     """EfficientNet-Lite0 without its last convolution, and a feature pyramid of strides 8 to 64."""
 
-    TAPS = {2: 40, 4: 112, 6: 320}  # block → channels
+    TAPS: ClassVar = {2: 40, 4: 112, 6: 320}  # block → channels
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Lite0Pyramid(nn.Module):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the maps of the pyramid by name, finest first."""
         x, maps = self.body["bn1"](self.body["conv_stem"](images)), {}
-        for i, block in enumerate(self.body["blocks"]):
+        for i, block in enumerate(self.body["blocks"].children()):
             x = block(x)
             if i in self.TAPS:
                 maps[str(i)] = x

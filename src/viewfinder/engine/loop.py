@@ -20,7 +20,7 @@ from viewfinder.engine.judge import Judgement, judge
 from viewfinder.engine.task import Batch, TaskEngine, engine_of
 from viewfinder.errors import InputError, RunError, TrainingError
 from viewfinder.run import ModelInfo, RunFolder
-from viewfinder.schedule import best_epoch, learning_rate, patience_left, scheduled_rate
+from viewfinder.schedule import best_epoch, learning_rate, patience_left
 
 STEP_EVENTS_S = 0.5  # at most one step event in this time
 PACKAGES = ("viewfinder", "torch", "torchvision", "timm", "numpy", "pillow", "polars", "scikit-learn")
@@ -37,7 +37,9 @@ def train(run: RunFolder, clock: Clock = time.time) -> str:
         try:
             return Trainer(run, clock).train()
         except BaseException as error:
-            message = str(error) if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {error}"
+            message = (
+                str(error) if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {error}"
+            )
             run.update(status="failed", error=message, ended=clock())
             run.append(events.Failed(time=clock(), error=message))
             raise
@@ -126,7 +128,8 @@ class Trainer:
         learned = sum(p.numel() for p in self.network.parameters() if p.requires_grad)
         self.run.append(
             events.Started(
-                time=self.clock(), epoch=self.progress.epoch, epochs=int(self.training.epochs), steps=len(self._batches()),
+                time=self.clock(), epoch=self.progress.epoch, epochs=int(self.training.epochs),
+                steps=len(self._batches()),
                 images=len(self.items), monitored_split=self.monitored, device=name,
                 parameters=(learned, sum(p.numel() for p in self.network.parameters())),
             )
@@ -218,7 +221,9 @@ class Trainer:
         """Judge the monitored split, keep the model if it is the best so far, save the checkpoint, tell."""
         progress = self.progress
         if not progress.images:
-            raise TrainingError("None of the training images can be read any more. See the diagnostics in events.jsonl.")
+            raise TrainingError(
+                "None of the training images can be read any more. See the diagnostics in events.jsonl."
+            )
         epoch = progress.epoch
         rate = self._rate(len(self._batches()) - 1, len(self._batches()))
         judgement = self._judge(self.monitored, loader)
@@ -315,7 +320,7 @@ class Trainer:
     # -- what was measured so far -------------------------------------------------------------------------------------
 
     def _history(self, column: str | None = None) -> list[float]:
-        """Return a column of the monitored split over the epochs so far: the optimised metric, unless another is named."""
+        """Return a column of the monitored split over the epochs so far; the optimised metric, if none is named."""
         key = f"{self.monitored}_{column or self.metric.name}"
         return [math.nan if row[key] is None else float(row[key]) for row in self.progress.rows]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import torch
 from PIL import Image
 
 from viewfinder import catalogue, events

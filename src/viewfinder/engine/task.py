@@ -1,4 +1,4 @@
-"""What the loop asks of a task: turn examples into a batch, a batch into a loss, outputs into predictions and metrics."""
+"""What the loop asks of a task: examples into a batch, a batch into a loss, outputs into predictions and metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class TaskEngine(Protocol):
         """Return {"loss": the mean loss of the batch, "output": what the network said}."""
 
     def judge(self, network: nn.Module, batch: Batch) -> tuple[float, list[Any]]:
-        """Return the mean loss of a batch (NaN without targets) and each image's prediction, the network in eval mode."""
+        """Return the mean loss of a batch (NaN without targets) and its predictions; the network is in eval mode."""
 
     def table(self, names: Sequence[str], outputs: Sequence[Any]) -> pl.DataFrame:
         """Return predictions in the form of predictions.parquet."""

@@ -30,7 +30,6 @@ class Shown:
     images: Path
     predictions: Path
     metrics: dict[str, float | None]
-    judged_on: str
     optimized: str
     seconds: float
 
@@ -77,7 +76,6 @@ def _show(
         source,
         predictions,
         dict(report["metrics"]),
-        report["judged_on"]["words"],
         prepared.design.metrics.optimize,
         info.seconds,
     )

@@ -25,7 +25,7 @@ class Document:
     content: dict[str, Any]
 
 
-def parse(path: Path) -> Any:  # noqa: ANN401 (any JSON)
+def parse(path: Path) -> Any:
     """Return the content of a JSON file; raise SourceError with line and column when it is malformed."""
     try:
         return json.loads(path.read_bytes().decode("utf-8-sig"))

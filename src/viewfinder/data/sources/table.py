@@ -133,7 +133,7 @@ def _parquet(path: Path) -> Table:
     return Table(path, {name: frame[name] for name in names}, range(1, frame.height + 1), skipped)
 
 
-def _holds_binary(kind: Any) -> bool:  # noqa: ANN401 (Polars' own data types)
+def _holds_binary(kind: Any) -> bool:
     return isinstance(kind, pl.Struct) and any(field.dtype == pl.Binary for field in kind.fields)
 
 
