@@ -121,7 +121,7 @@ def _efficientnet(
         learning_rates=_rates(1e-3),
         batch_size=32,
         epochs=50,
-        min_delta=0.001,
+        min_delta=0.0001,
         bf16_layers=3,
     )
 
@@ -196,7 +196,7 @@ ROWS = (
         learning_rates=_rates(1e-3),
         batch_size=32,
         epochs=50,
-        min_delta=0.001,
+        min_delta=0.0001,
         bf16_layers=3,
     ),
     Model(
