@@ -4,15 +4,17 @@ One frozen Pydantic tree. Each setting is declared once, with its bounds and its
 derive from it. `auto` is a value like any other until `resolve` replaces it.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from viewfinder import catalogue, tasks
 from viewfinder.errors import DesignError, unknown
 
 Auto = Literal["auto"]
+DEVICES = "auto, cpu, cuda:0 (or another number), mps"
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "adagrad", "adadelta", "adamw"]
 
 
@@ -183,12 +185,23 @@ class Training(Section):
 class Runtime(Section):
     """Where and how it is computed."""
 
-    devices: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto | cpu | cuda:0 | mps")
+    devices: str = Field("auto", description="auto | cpu | cuda:0 | mps")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Of training; judging is always fp32")
     workers: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto", description="Processes that load images; 0: the trainer itself. Never changes results"
     )
     seed: int = Field(0, ge=0, description="Another number draws other heads, orders and augmentations")
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _one_device(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, list | tuple) or re.fullmatch(r"cpu:\d+", str(value)):
+            raise ValueError(f"training on several devices ({value}) is not possible yet. Choose one: {DEVICES}")
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", str(value)):
+            raise ValueError(f"'{value}' is not a device. Choose one: {DEVICES}")
+        return value
 
 
 class Design(Section):
