@@ -1,0 +1,50 @@
+"""Runs prepared as the product prepares them, trained in this process, so that torch is imported once."""
+
+import pytest
+import torch
+
+from viewfinder.engine import loop
+from viewfinder.service.preparing import prepare
+
+SMALL = {
+    "training.model": "efficientnet_lite0",
+    "training.input_size": 32,
+    "training.epochs": 2,
+    "training.batch_size": 8,
+    "runtime.devices": "cpu",
+    "runtime.precision": "fp32",
+    "runtime.workers": 0,
+}
+SMALL_BOXES = {**SMALL, "training.model": "fasterrcnn_efficientnet_lite0_fpn", "training.input_size": 64}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def queued(tmp_path_factory):
+    """queued(source, {setting: value}): a run that can be trained; small and quick unless its settings say otherwise."""
+
+    def make(source, settings=()):
+        base = SMALL_BOXES if (source / "boxes.json").is_file() else SMALL
+        out = tmp_path_factory.mktemp("run") / "run"
+        return prepare(source, settings={**base, **dict(settings)}, out=out).run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained(queued):
+    """trained(source, {setting: value}): the same, trained in this process."""
+
+    def make(source, settings=()):
+        run = queued(source, settings)
+        loop.train(run)
+        return run
+
+    return make
