@@ -1,0 +1,232 @@
+"""Building networks and filling them from weight files, against timm's and torchvision's own."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torchvision.models.detection import fasterrcnn_resnet50_fpn
+from torchvision.ops import FrozenBatchNorm2d
+
+from viewfinder import catalogue
+from viewfinder.engine import build, lite0
+from viewfinder.errors import WeightsError
+
+LITE0, PYRAMID = catalogue.get("efficientnet_lite0"), catalogue.get("fasterrcnn_efficientnet_lite0_fpn")
+B0, R50 = catalogue.get("efficientnet_b0"), catalogue.get("fasterrcnn_resnet50_fpn")
+BUNDLED = Path(find_spec(LITE0.weights.package).origin).parent / "models" / LITE0.weights.file
+
+
+@pytest.fixture(scope="module")
+def published():
+    return torch.load(BUNDLED, map_location="cpu", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def reference(published):
+    """timm's own network, its tensors replaced one after the other by those of the file."""
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    with torch.no_grad():
+        for tensor, value in zip(network.state_dict().values(), published.values(), strict=True):
+            tensor.copy_(value)
+    return network.eval()
+
+
+def saved(path, tensors):
+    torch.save(tensors, path)
+    return path
+
+
+def noise(size=64):
+    return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+# -- the bundled weights ----------------------------------------------------------------------------------------------
+
+
+def test_the_bundled_weights_go_where_timm_has_them(reference):
+    network = build.network(LITE0, 1000, "frozen")
+    build.load_pretrained(network, LITE0, BUNDLED)
+    network.classifier.load_state_dict(reference.classifier.state_dict())
+    with torch.no_grad():
+        assert torch.allclose(network.eval()(noise()), reference(noise()), atol=1e-5)
+
+
+def test_the_bundled_weights_know_a_photograph(reference, tmp_path):
+    """The order of the tensors is right only if they recognise something: a flower that scikit-learn ships."""
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_sample_image
+
+    from viewfinder.data import pixels
+
+    photo = pixels.square(Image.fromarray(load_sample_image("flower.jpg")), LITE0.input_size)
+    image = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        proba = reference((image - 0.5) / 0.5).softmax(1)[0]
+    assert int(proba.argmax()) in {986, 985, 309, 308, 723}  # a flower, its insects, a pinwheel: 1 of 200 by chance
+    assert proba.max() > 0.1
+
+
+def test_the_head_keeps_its_random_weights(published):
+    torch.manual_seed(3)
+    network = build.network(LITE0, 1000, "frozen")
+    before = network.classifier.weight.clone()
+    build.load_pretrained(network, LITE0, BUNDLED)
+    assert torch.equal(network.classifier.weight, before)
+
+
+def test_files_with_timms_names_and_as_safetensors(reference, tmp_path):
+    save_file(reference.state_dict(), tmp_path / "lite0.safetensors")
+    network = build.network(LITE0, 5, "frozen")
+    build.load_pretrained(network, LITE0, tmp_path / "lite0.safetensors")
+    assert torch.equal(network.blocks[3][1].conv_pw.weight, reference.blocks[3][1].conv_pw.weight)
+
+
+def test_the_pyramid_gets_the_bundled_backbone(reference):
+    network = build.network(PYRAMID, 2, "frozen")
+    build.load_pretrained(network, PYRAMID, BUNDLED)
+    taken = []
+    for block in (2, 4, 6):
+        reference.blocks[block].register_forward_hook(lambda module, args, output: taken.append(output))
+    maps = []
+    network.backbone.fpn.register_forward_pre_hook(lambda module, args: maps.extend(args[0].values()))
+    with torch.no_grad():
+        reference(noise())
+        network.eval().backbone(noise())
+    for ours, theirs in zip(maps, taken, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_the_seed_draws_the_head():
+    def head(seed):
+        torch.manual_seed(seed)
+        return build.network(LITE0, 3, "frozen").classifier.weight
+
+    assert torch.equal(head(1), head(1))
+    assert not torch.equal(head(1), head(2))
+
+
+# -- torchvision's files ----------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_b0_goes_under_its_names(tmp_path):
+    import torchvision
+
+    theirs = torchvision.models.efficientnet_b0(weights=None).eval()
+    network = build.network(B0, 4, "frozen")
+    build.load_pretrained(network, B0, saved(tmp_path / "b0.pth", theirs.state_dict()))
+    with torch.no_grad():
+        assert torch.allclose(network.eval().features(noise()), theirs.features(noise()), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def coco():
+    """torchvision's detector with batch norms that are not the identity; its COCO weights want them with eps 0."""
+    torch.manual_seed(0)
+    network = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None).eval()
+    with torch.no_grad():
+        for module in network.backbone.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eps = 0.0
+                module.running_var.uniform_(0.001, 0.01)  # so small that another eps would be seen
+                module.running_mean.uniform_(-0.1, 0.1)
+                module.weight.uniform_(0.01, 0.02)
+    return network
+
+
+def test_a_coco_file_goes_under_its_names(coco, tmp_path):
+    network = build.network(R50, 2, "frozen")
+    build.load_pretrained(network, R50, saved(tmp_path / "coco.pth", coco.state_dict()))
+    norms = [module for module in network.modules() if isinstance(module, FrozenBatchNorm2d)]
+    assert len(norms) == 53
+    assert {norm.eps for norm in norms} == {0.0}
+    with torch.no_grad():
+        ours, theirs = network.eval().backbone(noise()), coco.backbone(noise())
+    for name in theirs:
+        assert torch.allclose(ours[name], theirs[name], rtol=1e-4, atol=1e-5), name
+    own, file = network.state_dict(), coco.state_dict()
+    for name in ("rpn.head.cls_logits.weight", "roi_heads.box_head.fc6.weight"):
+        assert torch.equal(own[name], file[name])
+    assert own["roi_heads.box_predictor.cls_score.weight"].shape[0] == 3
+
+
+def test_a_file_without_counters_of_batches_is_the_same(coco, tmp_path):
+    """As torchvision's published file: its batch norms were frozen."""
+    tensors = {n: t for n, t in coco.state_dict().items() if not n.endswith("num_batches_tracked")}
+    network = build.network(R50, 2, "frozen")
+    build.load_pretrained(network, R50, saved(tmp_path / "coco.pth", tensors))
+    assert torch.equal(network.backbone.body.bn1.running_var, coco.backbone.body.bn1.running_var)
+
+
+# -- what is not the model's ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", [LITE0, PYRAMID, B0, R50], ids=lambda row: row.name)
+def test_another_models_file_is_refused(row, tmp_path):
+    import torchvision
+
+    other = torchvision.models.mobilenet_v3_small(weights=None)
+    path = saved(tmp_path / "other.pth", other.state_dict())
+    network = build.network(row, 2, "frozen")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(WeightsError) as caught:
+        build.load_pretrained(network, row, path)
+    assert str(path) in str(caught.value)
+    assert row.name in str(caught.value)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_the_bundled_file_is_not_b0s():
+    with pytest.raises(WeightsError, match=rf"{B0.name}.*{B0.weights.file}"):
+        build.load_pretrained(build.network(B0, 2, "frozen"), B0, BUNDLED)
+
+
+@pytest.mark.parametrize("damage", ["shape", "missing", "fewer", "empty"])
+def test_a_file_with_a_difference_is_refused(damage, reference, tmp_path):
+    tensors = dict(reference.state_dict())
+    name = "blocks.1.0.conv_pw.weight"
+    if damage == "shape":
+        tensors[name] = tensors[name][:-1]
+    elif damage == "missing":
+        del tensors[name]
+    elif damage == "fewer":
+        tensors = dict(list(tensors.items())[:50])
+    else:
+        tensors = {}
+    path = saved(tmp_path / "odd.pth", tensors)
+    for row in (LITE0, PYRAMID):
+        with pytest.raises(WeightsError, match="does not hold weights of"):
+            build.load_pretrained(build.network(row, 2, "frozen"), row, path)
+
+
+class Evil:
+    """What a pickle that executes something looks like."""
+
+    def __reduce__(self):
+        return (Path.touch, (Path("executed"),))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a file of tensors", "pickle", "list"])
+def test_a_file_that_is_no_dictionary_of_tensors_is_refused(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "odd.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(Evil() if content == "pickle" else [torch.zeros(1)], path)
+    with pytest.raises(WeightsError, match="does not hold weights of efficientnet_lite0"):
+        build.load_pretrained(build.network(LITE0, 2, "frozen"), LITE0, path)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_bundled_files_of_both_formats_are_read(tmp_path, published):
+    assert list(build.read(BUNDLED)) == list(published)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        build.read(tmp_path / "none.safetensors")
+
+
+def test_lite0_names():
+    assert len(lite0.named(build.read(BUNDLED))) == 296
