@@ -1,10 +1,11 @@
 """How long a training will take and how much memory it needs, before it starts; without torch, and honestly a range.
 
 Work is counted in multiply-adds from the catalogue: a pass forward through everything, and twice as much again backward
-through what is retrained. It is set against the speed of a matrix product on this machine, of which each task's
-networks reach a share that was measured once (see `Efficiency`).
+through what is retrained. It is set against the speed of a matrix product on this machine, of which each family
+of networks reaches a share that was measured once (see `Efficiency`).
 """
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -22,18 +23,27 @@ BASE_MB = 700.0  # the process with its libraries, before any model
 
 @dataclass(frozen=True)
 class Efficiency:
-    """What a task's networks make of a machine.
+    """What a family of networks makes of a machine.
 
-    `share`: of the speed of a matrix product; `load_ms`: to read and augment an image of 224 × 224; `mb_per_gflop`:
+    `share`: of the speed of a matrix product in single precision (dense convolutions in bfloat16 exceed it);
+    `fixed_ms`: for an image of any size; `load_ms`: to read and augment one of 224 × 224 on one core; `mb_per_gflop`:
     memory of what an image leaves behind for the backward pass.
     """
 
     share: float
+    fixed_ms: float
     load_ms: float
     mb_per_gflop: float
 
 
-EFFICIENCY = {"classification": Efficiency(0.3, 3.0, 280.0), "detection": Efficiency(0.6, 3.0, 14.0)}
+DEPTHWISE = Efficiency(0.3, 2.0, 3.0, 280.0)
+EFFICIENCY = {
+    "EfficientNet": DEPTHWISE,
+    "EfficientNetLite0": DEPTHWISE,
+    "ResNet50": Efficiency(1.2, 25.0, 3.0, 12.0),
+    "Lite0": Efficiency(0.4, 25.0, 3.0, 100.0),
+}
+"""By the name of a row's builder; measured on two cores of a machine with AVX-512."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,18 @@ def estimate(
     may_end_early, memory = training.early_stopping.enabled, _memory_mb(row, training)
     if not on_cpu(design):
         return Estimate(epochs, may_end_early, None, None, memory)
-    efficiency = EFFICIENCY[row.task]
+    efficiency, images = efficiency_of(row), train_images + judged_images
     gflop = train_images * _gflop(row, training, PASSES) + judged_images * _gflop(row, training, 1)
-    loading = (train_images + judged_images) * efficiency.load_ms / 1000 * (int(training.input_size) / 224) ** 2
-    epoch = gflop / ((speed or measured_speed)() * efficiency.share) + loading / 2
+    loading_ms = efficiency.load_ms * (int(training.input_size) / 224) ** 2 / (os.cpu_count() or 1)
+    each_image = images * (efficiency.fixed_ms + loading_ms) / 1000
+    epoch = gflop / ((speed or measured_speed)() * efficiency.share) + each_image
     whole = START_S + epochs * epoch
     return Estimate(epochs, may_end_early, _range(epoch), _range(whole), memory)
+
+
+def efficiency_of(row: Model) -> Efficiency:
+    """Return what the family of a model makes of a machine."""
+    return EFFICIENCY[row.builder.rpartition(":")[2]]
 
 
 def on_cpu(design: Design) -> bool:
@@ -102,7 +118,7 @@ def _memory_mb(row: Model, training: Training) -> float:
     everything = max(row.parameters, sum(layer.parameters for layer in row.layers))
     values = everything + 3 * (everything - sum(frozen))
     kept = _gflop(row, training, 2) - _gflop(row, training, 1)
-    batch = int(training.batch_size) * kept * EFFICIENCY[row.task].mb_per_gflop
+    batch = int(training.batch_size) * kept * efficiency_of(row).mb_per_gflop
     return BASE_MB + values * 4 / 1e6 + batch
 
 

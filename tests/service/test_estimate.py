@@ -1,0 +1,80 @@
+"""The expected time and memory, against hand-computed multiply-adds."""
+
+import pytest
+
+from viewfinder import catalogue
+from viewfinder.design import Design, resolve
+from viewfinder.service import estimate as module
+from viewfinder.service.estimate import SPREAD, START_S, efficiency_of, estimate, measured_speed
+
+
+def design(**training):
+    runtime = {"devices": "cpu"}
+    return resolve(Design.model_validate({"training": {"model": "efficientnet_b0", **training}, "runtime": runtime}))
+
+
+def middle(pair):
+    return (pair[0] * pair[1]) ** 0.5
+
+
+@pytest.fixture(autouse=True)
+def four_cores(monkeypatch):
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 4)
+
+
+def test_frozen_layers_count_once_and_retrained_ones_three_times():
+    layers = [layer.mflops for layer in catalogue.get("efficientnet_b0").layers]
+    frozen, rest = sum(layers[:7]), catalogue.get("efficientnet_b0").mflops - sum(layers[:7])
+    expected = estimate(design(epochs=10, retrained_layers=2), 1000, 200, speed=lambda: 100.0)
+    machine = efficiency_of(catalogue.get("efficientnet_b0"))
+    gflop = (1000 * (frozen + 3 * rest) + 200 * (frozen + rest)) / 1000
+    epoch = gflop / (100 * machine.share) + 1200 * (machine.fixed_ms + machine.load_ms / 4) / 1000
+    assert middle(expected.seconds_per_epoch) == pytest.approx(epoch)
+    assert middle(expected.seconds) == pytest.approx(START_S + 10 * epoch)
+    assert expected.seconds[1] / expected.seconds[0] == pytest.approx(SPREAD**2)
+    assert expected.epochs == 10
+
+
+def test_larger_images_and_more_layers_take_longer_and_more_memory():
+    small, large, deep = (
+        estimate(design(**options), 100, 20, speed=lambda: 100.0)
+        for options in ({}, {"input_size": 448}, {"retrained_layers": 9})
+    )
+    fixed = 120 * efficiency_of(catalogue.get("efficientnet_b0")).fixed_ms / 1000
+    assert middle(large.seconds_per_epoch) - fixed == pytest.approx(4 * (middle(small.seconds_per_epoch) - fixed))
+    assert middle(deep.seconds_per_epoch) > middle(small.seconds_per_epoch)
+    assert small.memory_mb < large.memory_mb
+    assert small.memory_mb < deep.memory_mb
+
+
+def test_early_stopping_makes_it_an_upper_limit():
+    assert estimate(design(), 10, 2, speed=lambda: 1.0).may_end_early
+    off = design(early_stopping={"enabled": False})
+    assert not estimate(off, 10, 2, speed=lambda: 1.0).may_end_early
+
+
+def test_no_time_is_promised_for_another_device(monkeypatch):
+    gpu = design().model_copy(update={"runtime": design().runtime.model_copy(update={"devices": "cuda:0"})})
+    assert estimate(gpu, 10, 2).seconds is None
+    assert estimate(gpu, 10, 2).memory_mb > 0
+    auto = design().model_copy(update={"runtime": design().runtime.model_copy(update={"devices": "auto"})})
+    monkeypatch.setattr(module.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    assert estimate(auto, 10, 2).seconds is None
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    assert estimate(auto, 10, 2, speed=lambda: 1.0).seconds is not None
+
+
+def test_every_model_of_the_catalogue_can_be_estimated():
+    for row in catalogue.ROWS:
+        wanted = {"task": row.task, "training": {"model": row.name}, "runtime": {"devices": "cpu"}}
+        expected = estimate(resolve(Design.model_validate(wanted)), 100, 20, speed=lambda: 100.0)
+        assert expected.seconds[0] > 0
+        assert expected.memory_mb > 500
+
+
+def test_the_speed_is_measured_quickly():
+    import time
+
+    begin = time.monotonic()
+    assert measured_speed(0.05) > 0.1
+    assert time.monotonic() - begin < 3

@@ -1,0 +1,166 @@
+"""Predictions, evaluations and comparisons of trained models."""
+
+import itertools
+import json
+import shutil
+
+import polars as pl
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score, f1_score
+
+from viewfinder.errors import InputError, RunError, SourceError
+from viewfinder.run import RunFolder
+from viewfinder.service.comparing import compare
+from viewfinder.service.evaluating import evaluate
+from viewfinder.service.predicting import predict, write
+from viewfinder.service.preparing import prepare
+
+
+@pytest.fixture
+def new(colors, tmp_path):
+    """A folder of pictures without labels: nested, with odd names, one of them broken, one hidden."""
+    folder = tmp_path / "new"
+    (folder / "déjà vu").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    shutil.copy(colors / "red" / "red 0.png", folder / "a red.PNG")
+    shutil.copy(colors / "blue" / "blue 0.png", folder / "déjà vu" / "blue.png")
+    shutil.copy(colors / "blue" / "blue 0.png", folder / ".hidden" / "blue.png")
+    (folder / "broken.jpg").write_bytes(b"no image")
+    (folder / "notes.txt").write_text("no image either")
+    return folder
+
+
+def test_folders_are_walked_and_unreadable_images_listed(colors_run, new, tmp_path):
+    found = predict(colors_run, new)
+    names = [(new / name).as_posix() for name in ("a red.PNG", "déjà vu/blue.png")]
+    assert found.table.columns == ["image", "prediction", "proba_blue", "proba_green", "proba_red"]
+    assert found.table["image"].to_list() == names
+    assert found.table.select(pl.sum_horizontal("^proba_.*$")).to_series().to_list() == pytest.approx([1, 1])
+    assert [(one.severity, one.file) for one in found.diagnostics] == [("error", (new / "broken.jpg").as_posix())]
+
+
+def test_predictions_agree_with_those_of_the_training_and_are_written(colors_run, colors, tmp_path):
+    known = colors_run.predictions().sort("image")
+    found = predict(colors_run, [colors / image for image in known["image"]], tmp_path / "deeper" / "table.csv").table
+    assert found["prediction"].to_list() == known["prediction"].to_list()
+    for name in ("proba_blue", "proba_green", "proba_red"):
+        assert found[name].to_list() == pytest.approx(known[name].to_list(), abs=1e-5)
+    assert pl.read_csv(tmp_path / "deeper" / "table.csv").equals(found)
+    for name, read in (("table.parquet", pl.read_parquet), ("table.JSONL", pl.read_ndjson)):
+        write(found, tmp_path / name)
+        assert read(tmp_path / name).equals(found)
+
+
+def test_boxes_below_the_threshold_are_left_out(squares_run, squares, tmp_path):
+    known = squares_run.predictions()
+    confidences = sorted(box["confidence"] for text in known["boxes"] for box in json.loads(text))
+    gaps = [(high - low, (high + low) / 2) for low, high in itertools.pairwise(confidences)]
+    threshold = max(gaps)[1]
+    images = [squares / image for image in known["image"]]
+    table = predict(squares_run, images, tmp_path / "some.jsonl", threshold=threshold).table
+    kept = [box["confidence"] for text in table["boxes"] for box in json.loads(text)]
+    assert sorted(kept) == pytest.approx([value for value in confidences if value >= threshold], abs=1e-5)
+    assert 0 < len(kept) < len(confidences)
+    lines = (tmp_path / "some.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["boxes"] for line in lines] == [json.loads(text) for text in table["boxes"]]
+
+
+def test_the_models_own_threshold_is_the_default(squares_run, squares):
+    own = squares_run.info().threshold
+    known = squares_run.predictions()
+    found = predict(squares_run, [squares / image for image in known["image"]]).table
+    boxes = [box for text in found["boxes"] for box in json.loads(text)]
+    assert len(boxes) == sum(box["confidence"] >= own for text in known["boxes"] for box in json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "message"),
+    [
+        (["nowhere.png"], {}, r"There is no image or folder 'nowhere\.png'"),
+        ([], {}, "No image was named"),
+        (["x.png"], {"out": "table.xlsx"}, r"one of \.csv, \.parquet, \.jsonl"),
+        (["x.png"], {"threshold": 0.5}, "gives each image a class, not boxes"),
+    ],
+)
+def test_wrong_requests_are_refused_before_a_process_starts(colors_run, monkeypatch, images, options, message):
+    monkeypatch.setattr("viewfinder.service.launch.start", lambda *_: pytest.fail("a process was started"))
+    with pytest.raises(InputError, match=message):
+        predict(colors_run, images, **options)
+
+
+def test_a_threshold_is_a_probability(squares_run):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        predict(squares_run, ["x.png"], threshold=1.5)
+
+
+def test_nothing_but_unreadable_images_is_an_error(colors_run, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    with pytest.raises(SourceError, match=r"None of the images can be read.*bad\.png"):
+        predict(colors_run, tmp_path / "bad.png")
+
+
+def test_an_empty_folder_and_a_run_without_a_model_are_said(colors_run, colors, quick, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="holds no images"):
+        predict(colors_run, tmp_path / "empty")
+    with pytest.raises(RunError, match="is not a run folder"):
+        predict(tmp_path / "empty", colors)
+    prepared = prepare(colors, settings=quick, out=tmp_path / "run")
+    with pytest.raises(RunError, match="has no model yet"):
+        predict(prepared.run, colors)
+
+
+def test_evaluate_measures_on_other_data(colors_run, colors, tmp_path):
+    shutil.copytree(colors, tmp_path / "other")
+    (tmp_path / "other" / "purple").mkdir()
+    Image.new("RGB", (40, 40), "purple").save(tmp_path / "other" / "purple" / "p.png")
+    (tmp_path / "other" / "red" / "broken.png").write_bytes(b"no image")
+    found = evaluate(colors_run, tmp_path / "other", tmp_path / "evaluation")
+    table = pl.read_parquet(tmp_path / "evaluation" / "predictions.parquet")
+    truth = [image.split("/")[0] for image in table["image"]]
+    assert table.height == 30
+    assert found.metrics["accuracy"] == pytest.approx(accuracy_score(truth, table["prediction"].to_list()))
+    assert found.metrics["f1"] == pytest.approx(f1_score(truth, table["prediction"].to_list(), average="macro"))
+    listed = {(group["kind"], group["count"]) for group in found.report["data"]["diagnostics"]}
+    assert listed == {("unknown_class", 1), ("corrupt_image", 1)} | {
+        one for one in listed if one[0] == "single_image_class"
+    }
+    assert (tmp_path / "evaluation" / "report.html").is_file()
+    with pytest.raises(RunError, match="is not empty"):
+        evaluate(colors_run, colors, tmp_path / "evaluation")
+
+
+def test_evaluate_measures_boxes(squares_run, squares, tmp_path):
+    found = evaluate(squares_run, squares, tmp_path / "evaluation")
+    assert found.report["kind"] == "evaluation"
+    assert found.report["judged_on"]["images"] == 12
+    assert 0 <= found.metrics["map_50"] <= 1
+
+
+def test_evaluate_needs_a_class_that_the_model_knows(colors_run, tmp_path):
+    for name in ("x", "y"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        Image.new("RGB", (9, 9)).save(tmp_path / "data" / name / f"{name}.png")
+    with pytest.raises(SourceError, match=r"knows none of the classes.*\(x, y\).*blue, green, red"):
+        evaluate(colors_run, tmp_path / "data")
+
+
+def test_compare_shows_what_differs(colors_run, squares_run, colors, quick, tmp_path):
+    shutil.copytree(colors_run.path, tmp_path / "same")
+    prepared = prepare(colors, settings={**quick, "training.optimizer": "sgd", "split.seed": 5}, out=tmp_path / "other")
+    compared = compare([colors_run, tmp_path / "same", prepared.run])
+    assert compared["designs"]["training.optimizer"] == ["adam", "adam", "sgd"]
+    assert compared["designs"]["split.seed"] == [0, 0, 5]
+    assert "training.model" not in compared["designs"]
+    accuracy = next(row for row in compared["metrics"] if row["metric"] == "accuracy")
+    assert accuracy["values"][:2] == [colors_run.report()["metrics"]["accuracy"]] * 2
+    assert (accuracy["values"][2], accuracy["best"]) == (None, [0, 1])
+    assert compared["runs"][0]["epochs"] == colors_run.epochs().to_dicts()
+    assert any("judged on different images" in warning for warning in compared["warnings"])
+    assert any("is queued" in warning for warning in compared["warnings"])
+    assert compare([colors_run, RunFolder(tmp_path / "same")])["warnings"] == []
+    with pytest.raises(RunError, match="different tasks"):
+        compare([colors_run, squares_run])
+    with pytest.raises(RunError, match="two or more"):
+        compare([colors_run])
