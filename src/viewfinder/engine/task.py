@@ -89,4 +89,4 @@ def engine_of(task: str) -> type[TaskEngine]:
 
 def as_tensor(pixels: Any, device: torch.device) -> Tensor:
     """Return uint8 [H, W, 3] as float [3, H, W] in 0 … 1."""
-    return torch.from_numpy(pixels).to(device).permute(2, 0, 1).float().div_(255)
+    return torch.tensor(pixels, device=device).permute(2, 0, 1).float().div_(255)
