@@ -28,7 +28,7 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def queued(tmp_path_factory):
-    """queued(source, {setting: value}): a run that can be trained; small and quick unless its settings say otherwise."""
+    """queued(source, {setting: value}): a run to be trained, small and quick unless its settings say otherwise."""
 
     def make(source, settings=()):
         base = SMALL_BOXES if (source / "boxes.json").is_file() else SMALL

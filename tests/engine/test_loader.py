@@ -33,6 +33,10 @@ def examples(loader, items, epoch=2):
     return [list(batch) for batch in loader.batches(RECIPE, in_batches(items, 4), epoch)]
 
 
+def flat(batches):
+    return [example for batch in batches for example in batch]
+
+
 def test_nothing_depends_on_the_number_of_workers(items):
     told = []
     for workers in (0, 1, 2):
@@ -41,7 +45,7 @@ def test_nothing_depends_on_the_number_of_workers(items):
             told.append(examples(loader, items))  # the same processes serve every epoch
     assert [len(batch) for batch in told[0]] == [4, 4, 4, 1]
     for other in told[1:]:
-        for ours, theirs in zip(sum(told[0], []), sum(other, []), strict=True):
+        for ours, theirs in zip(flat(told[0]), flat(other), strict=True):
             assert ours.item == theirs.item
             assert np.array_equal(ours.pixels, theirs.pixels)
             assert np.array_equal(ours.boxes, theirs.boxes)
@@ -75,7 +79,8 @@ def main():
     import torch
     with Loader(2) as loader:
         list(loader.batches(Recipe(32), [[Item(sys.argv[1], "a")]] * 4))
-        asked = [loader._executor.submit(eval, "[m for m in ('torch','torchvision','timm') if m in __import__('sys').modules]") for _ in range(8)]
+        look = "[m for m in ('torch', 'torchvision', 'timm') if m in __import__('sys').modules]"
+        asked = [loader._executor.submit(eval, look) for _ in range(8)]
         print(sum((future.result() for future in asked), []))
 if __name__ == "__main__":
     main()
