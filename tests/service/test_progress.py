@@ -9,8 +9,8 @@ from viewfinder.service.progress import TrainingProgress
 
 def epoch(number, value, best, left, seconds=20.0):
     return Epoch(
-        time=0, epoch=number, learning_rate=1e-3, train_loss=1.0, loss=1.1, metrics={"roc_auc": value}, best=best,
-        patience_left=left, seconds=seconds, images_per_second=5.0,
+        time=1000 + 30 * number, epoch=number, learning_rate=1e-3, train_loss=1.0, loss=1.1,
+        metrics={"roc_auc": value}, best=best, patience_left=left, seconds=seconds, images_per_second=5.0,
     )  # fmt: skip
 
 
@@ -23,7 +23,7 @@ def progress():
     progress = TrainingProgress.of(resolve(Design.model_validate({"training": {"epochs": 4}})))
     progress.add(
         Started(
-            time=0, epoch=1, epochs=4, steps=10, images=100, monitored_split="test", device="cpu", parameters=(1, 2)
+            time=1000, epoch=1, epochs=4, steps=10, images=100, monitored_split="test", device="cpu", parameters=(1, 2)
         )
     )
     return progress
@@ -40,15 +40,15 @@ def test_in_the_first_epoch_the_time_left_follows_from_the_speed(progress):
     assert (progress.step, progress.steps, progress.loss) == (5, 10, 0.7)
 
 
-def test_later_it_follows_from_the_epochs_so_far(progress):
+def test_later_it_follows_from_how_long_epochs_took_with_their_judging(progress):
     progress.add(step(1, 10))
     progress.add(Evaluating(time=0, split="test", done=3, images=20))
     assert progress.judging == ("test", 3, 20)
     progress.add(epoch(1, 0.8, True, 5))
     assert progress.judging is None
-    assert progress.seconds_left() == pytest.approx(3 * 20)
+    assert progress.seconds_left() == pytest.approx(3 * 30)
     progress.add(step(2, 5))
-    assert progress.seconds_left() == pytest.approx(2.5 * 20)
+    assert progress.seconds_left() == pytest.approx(2.5 * 30)
 
 
 def test_best_and_patience(progress):

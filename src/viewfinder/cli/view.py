@@ -147,7 +147,7 @@ def step_facts(progress: TrainingProgress) -> str:
     if progress.images_per_second:
         facts.append(f"{progress.images_per_second:.3g} images/s")
     left = progress.seconds_left()
-    return "  ".join([*facts, f"at most {clock(left)} left"] if left is not None else facts)
+    return "  ".join([*facts, f"about {clock(left)} left"] if left is not None else facts)
 
 
 def standing(progress: TrainingProgress) -> str:

@@ -32,6 +32,7 @@ class TrainingProgress:
     patience_left: int | None = None
     device: str = ""
     epoch_seconds: list[float] = field(default_factory=list)
+    _epoch_began: float = 0.0
 
     @classmethod
     def of(cls, design: Design) -> "TrainingProgress":
@@ -55,7 +56,7 @@ class TrainingProgress:
             case Started():
                 self.epoch, self.epochs, self.steps, self.images = event.epoch, event.epochs, event.steps, event.images
                 self.monitored_split, self.device = event.monitored_split, event.device
-                self.step, self.judging = 0, None
+                self.step, self.judging, self._epoch_began = 0, None, event.time
             case Step():
                 self.epoch, self.step, self.steps, self.loss = event.epoch, event.step, event.steps, event.loss
                 self.images_per_second, self.judging = event.images_per_second, None
@@ -67,7 +68,10 @@ class TrainingProgress:
                 pass
 
     def seconds_left(self) -> float | None:
-        """Return the time until the last epoch is done, unless early stopping ends it sooner; None: not known."""
+        """Return the time until the last epoch is done, unless early stopping ends it sooner; None: not known.
+
+        In the first epoch it follows from the speed of the steps, later from how long whole epochs took.
+        """
         epoch = self._seconds_an_epoch()
         if epoch is None:
             return None
@@ -89,4 +93,5 @@ class TrainingProgress:
         if event.best and self.value is not None:
             self.best = (self.value, event.epoch)
         self.patience_left = event.patience_left
-        self.epoch_seconds.append(event.seconds)
+        self.epoch_seconds.append(max(event.seconds, event.time - self._epoch_began))  # with the judging
+        self._epoch_began = event.time
