@@ -191,11 +191,7 @@ class Trainer:
             loss = self.task.loss(self.network, batch)["loss"]
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise TrainingError(
-                f"The loss became {value} in epoch {self.progress.epoch}, step {self.progress.step + 1}, at a learning "
-                f"rate of {rate:.3g}. What was best before is kept. Try a lower training.learning_rate, or "
-                "training.gradient_clip=1."
-            )
+            raise self._diverged(value, f"step {self.progress.step + 1}", rate)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.training.gradient_clip != "none":
@@ -203,6 +199,12 @@ class Trainer:
             nn.utils.clip_grad_norm_(learned, float(self.training.gradient_clip))
         self.optimizer.step()
         return value
+
+    def _diverged(self, loss: float, where: str, rate: float) -> TrainingError:
+        return TrainingError(
+            f"The loss became {loss} in epoch {self.progress.epoch}, {where}, at a learning rate of {rate:.3g}. What "
+            "was best before is kept. Try a lower training.learning_rate, or training.gradient_clip=1."
+        )
 
     def _readable(self, examples: Sequence[Example]) -> list[Example]:
         """Return the examples that could be read; tell of each other image once."""
@@ -227,6 +229,8 @@ class Trainer:
         epoch = progress.epoch
         rate = self._rate(len(self._batches()) - 1, len(self._batches()))
         judgement = self._judge(self.monitored, loader)
+        if math.isnan(judgement.loss):
+            raise self._diverged(judgement.loss, f"on the {self.monitored} split", rate)
         measures = self.task.measure(self.splits[self.monitored], judgement.predictions, None)
         metrics = {name: measures["metrics"][name] for name in tasks.get(self.design.task).metrics}
         row = {
