@@ -230,3 +230,14 @@ def test_bundled_files_of_both_formats_are_read(tmp_path, published):
 
 def test_lite0_names():
     assert len(lite0.named(build.read(BUNDLED))) == 296
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["fasterrcnn_efficientnet_lite0_fpn", "fasterrcnn_resnet50_fpn"])
+def test_a_detector_sees_images_at_the_size_they_come_in(name, training):
+    network = build.network(catalogue.get(name), 2, "frozen").train(training)
+    targets = [{"boxes": torch.tensor([[4.0, 8.0, 40.0, 60.0]]), "labels": torch.tensor([1])}]
+    images, seen = network.transform([torch.rand(3, 70, 90)], targets)
+    assert images.image_sizes == [(70, 90)]
+    assert images.tensors.shape == (1, 3, 96, 96)  # padded to a multiple of 32
+    assert torch.equal(seen[0]["boxes"], targets[0]["boxes"])

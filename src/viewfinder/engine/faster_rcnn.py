@@ -11,6 +11,7 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import AnchorGenerator
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
@@ -21,17 +22,24 @@ MIN_CONFIDENCE = 0.01
 MAX_DETECTIONS = 100
 
 
+class Normalise(GeneralizedRCNNTransform):
+    """Normalises and pads images that already have their final size; boxes come back in the original's pixels."""
+
+    def __init__(self, row: Model) -> None:
+        super().__init__(row.input_size, row.input_size, row.mean, row.std)
+
+    def resize(self, image: Tensor, target: Any = None) -> tuple[Tensor, Any]:
+        """Leave the image as it is. (torchvision's own switch, `_skip_resize`, works in train mode only.)"""
+        return image, target
+
+
 def _detector(row: Model, backbone: nn.Module, **settings: Any) -> nn.Module:
-    network: nn.Module = FasterRCNN(
-        backbone,
-        image_mean=row.mean,
-        image_std=row.std,
-        box_score_thresh=MIN_CONFIDENCE,
-        box_detections_per_img=MAX_DETECTIONS,
-        _skip_resize=True,
-        **settings,
+    network = FasterRCNN(
+        backbone, box_score_thresh=MIN_CONFIDENCE, box_detections_per_img=MAX_DETECTIONS, **settings
     )
-    return network
+    network.transform = Normalise(row)
+    built: nn.Module = network
+    return built
 
 
 class ResNet50:
