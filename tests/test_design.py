@@ -120,7 +120,7 @@ def test_a_design_is_frozen():
         ("training.early_stopping.min_delta=-0.1", "training.early_stopping.min_delta"),
         ("training.batch_size=0", "training.batch_size"),
         ("runtime.devices=gpu", "runtime.devices"),
-        ("runtime.precision=fp16", "auto, fp32, bf16"),
+        ("runtime.precision=fp16", "auto, fp32, bf16, bf16_frozen"),
         ("runtime.workers=-1", "runtime.workers"),
         ("task=segmentation", "Unknown task 'segmentation'. Choose one of: classification, detection"),
         ("traning.epochs=3", "Did you mean 'training'?"),

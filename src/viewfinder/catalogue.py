@@ -8,6 +8,7 @@ input size (detection: 800 × 1088 or 320 × 448 px, and as many proposals as ar
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from viewfinder.errors import DesignError, unknown
 
@@ -47,8 +48,8 @@ class Model:
     """A model that can be trained: what builds it, what it starts from, and the defaults that `auto` stands for.
 
     `builder` is a dotted name, so that this table imports no torch. `learning_rates` has a rate for each optimizer.
-    `bf16_layers`: up to how many retrained layers training is faster in bfloat16 than in single precision on a CPU that
-    has it: depthwise convolutions are slow backward in bfloat16, dense ones fast.
+    `bf16`: which layers train faster in bfloat16 on a CPU that computes in it: "all", or only the "frozen" ones, for
+    depthwise convolutions are slow backward in bfloat16.
     """
 
     name: str
@@ -66,7 +67,7 @@ class Model:
     batch_size: int
     epochs: int
     min_delta: float
-    bf16_layers: int
+    bf16: Literal["all", "frozen"]
     gradient_clip: float | None = None
 
 
@@ -122,7 +123,7 @@ def _efficientnet(
         batch_size=32,
         epochs=50,
         min_delta=0.0001,
-        bf16_layers=3,
+        bf16="frozen",
     )
 
 
@@ -197,7 +198,7 @@ ROWS = (
         batch_size=32,
         epochs=50,
         min_delta=0.0001,
-        bf16_layers=3,
+        bf16="frozen",
     ),
     Model(
         name="fasterrcnn_resnet50_fpn",
@@ -221,7 +222,7 @@ ROWS = (
         batch_size=4,
         epochs=20,
         min_delta=0.002,
-        bf16_layers=5,
+        bf16="all",
     ),
     Model(
         name="fasterrcnn_efficientnet_lite0_fpn",
@@ -239,7 +240,7 @@ ROWS = (
         batch_size=4,
         epochs=20,
         min_delta=0.002,
-        bf16_layers=0,
+        bf16="frozen",
     ),
 )
 

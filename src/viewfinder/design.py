@@ -15,6 +15,7 @@ from viewfinder.errors import DesignError, unknown
 
 Auto = Literal["auto"]
 DEVICES = "auto, cpu, cuda:0 (or another number), mps"
+Precision = Literal["fp32", "bf16", "bf16_frozen"]
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "adagrad", "adadelta", "adamw"]
 
 
@@ -83,7 +84,7 @@ class Affine(Section):
     horizontal_flip: bool = Field(True, description="Mirror left and right, every other time")
     vertical_flip: bool = Field(False, description="Mirror top and bottom, every other time")
     rotate: bool = Field(True, description="Turn by a random angle")
-    max_rotation: float = Field(15, ge=0, le=180, description="Largest angle in degrees, either way")
+    max_rotation: float = Field(15.0, ge=0, le=180, description="Largest angle in degrees, either way")
 
 
 class Crop(Section):
@@ -186,7 +187,9 @@ class Runtime(Section):
     """Where and how it is computed."""
 
     devices: str = Field("auto", description="auto | cpu | cuda:0 | mps")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="Of training; judging is always fp32")
+    precision: Auto | Precision = Field(
+        "auto", description="auto | fp32 | bf16 | bf16_frozen (frozen layers only). Of training; judging is always fp32"
+    )
     workers: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto", description="Processes that load images; 0: the trainer itself. Never changes results"
     )

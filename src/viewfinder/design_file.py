@@ -170,6 +170,7 @@ def _explain(error: Any, data: Mapping[str, Any]) -> str:
     if kind == "literal_error":
         return f"{path}: '{value}' is not one of the choices: {_choices(context['expected'], str(value))}"
     message = error["msg"].removeprefix("Input should be ").split(", unable")[0]
+    message = message.replace("a valid integer", "a whole number").replace("a valid boolean", "true or false")
     or_auto = " (or auto)" if path in _MAY_BE_AUTO else ""
     return f"{path}: '{value}' is not possible; it must be {message}{or_auto}."
 

@@ -123,3 +123,31 @@ def test_frozen_layers_drop_nothing(row, built):
     hook.remove()
     assert torch.equal(said[0], said[1])
     assert not torch.equal(heads[0], heads[1])  # the head's own dropout is on
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "fasterrcnn_efficientnet_lite0_fpn"])
+def test_frozen_layers_compute_in_bf16_only_while_asked_and_give_float32(name):
+    row = catalogue.get(name)
+    network = build.network(row, 2, "frozen").eval()
+    frozen, retrained = (network.get_submodule(row.layers[i].modules[0]) for i in (2, -1))
+    inside, kinds = {"frozen": [], "retrained": []}, {}
+    convolutions = {
+        key: next(m for m in layer.modules() if isinstance(m, torch.nn.Conv2d))
+        for key, layer in (("frozen", frozen), ("retrained", retrained))
+    }
+    for key, convolution in convolutions.items():
+        convolution.register_forward_hook(lambda m, x, y, key=key: inside[key].append(y.dtype))
+    frozen.register_forward_hook(lambda m, x, y: kinds.update(out=y.dtype))
+    images = torch.rand(1, 3, 64, 64) if row.task == "classification" else [torch.rand(3, 64, 64)]
+    with torch.no_grad():
+        plain = network(images)
+        with layers.frozen_in_bf16(network, row, retrained=1):
+            network(images)
+        again = network(images)
+    assert inside == {
+        "frozen": [torch.float32, torch.bfloat16, torch.float32],
+        "retrained": [torch.float32, torch.float32, torch.float32],
+    }
+    assert kinds["out"] == torch.float32
+    if row.task == "classification":
+        assert torch.equal(plain, again)

@@ -268,10 +268,16 @@ class StopAfter:
 
 @pytest.mark.parametrize(
     ("name", "kind", "count"),
-    [("colors", "step", 1), ("colors", "step", 8), ("colors", "epoch", 1), ("squares", "step", 4)],
+    [
+        ("colors", "step", 1),
+        ("colors", "step", 8),
+        ("colors", "epoch", 1),
+        ("squares", "step", 4),
+        ("squares", "evaluating", 1),
+    ],
 )
 def test_a_stopped_run_goes_on_as_if_it_had_not(name, kind, count, finished, queued, colors, squares):
-    """Stopped in the first epoch, in a later one, and between two: weights and numbers are bit-identical in the end."""
+    """Stopped in the first epoch, in a later one, between two, and while judging: weights and numbers are bit-identical in the end."""
     whole = finished(name)
     source = {"colors": colors, "squares": squares}[name]
     run = queued(source, {"training.epochs": EPOCHS[name], "training.batch_size": 4})

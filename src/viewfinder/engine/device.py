@@ -7,22 +7,29 @@ from contextlib import contextmanager
 
 import torch
 
-from viewfinder.design import Runtime
+from viewfinder.catalogue import Model
+from viewfinder.design import Precision, Runtime
 
 MAX_WORKERS = 8
 
 
-def resolve(runtime: Runtime, bf16_pays: bool) -> Runtime:
+def resolve(runtime: Runtime, row: Model, retrained: int) -> Runtime:
     """Return the runtime section with every `auto` replaced by what suits this machine.
 
-    `bf16_pays` says whether the training is faster in bfloat16 on a CPU that computes in it.
+    Where the device computes in bfloat16, it is used for what trains faster in it.
     """
     device = choose(runtime.devices)
     precision = runtime.precision
     if precision == "auto":
-        precision = "bf16" if _has_bf16(device) and (bf16_pays or device.type == "cuda") else "fp32"
+        precision = _fastest_precision(device, row, retrained) if _has_bf16(device) else "fp32"
     workers = min(MAX_WORKERS, max(1, cores() - 1)) if runtime.workers == "auto" else runtime.workers
     return runtime.model_copy(update={"devices": str(device), "precision": precision, "workers": workers})
+
+
+def _fastest_precision(device: torch.device, row: Model, retrained: int) -> Precision:
+    if device.type == "cuda" or row.bf16 == "all":
+        return "bf16"
+    return "bf16_frozen" if retrained < len(row.layers) else "fp32"
 
 
 def _has_bf16(device: torch.device) -> bool:
@@ -61,7 +68,7 @@ def cores() -> int:
 
 
 @contextmanager
-def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """Compute in bfloat16 where that is safe, if the precision says so."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+def bf16(device: torch.device) -> Iterator[None]:
+    """Compute in bfloat16 where that is safe."""
+    with torch.autocast(device.type, torch.bfloat16):
         yield

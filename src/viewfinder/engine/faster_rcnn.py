@@ -22,7 +22,7 @@ MIN_CONFIDENCE = 0.01
 MAX_DETECTIONS = 100
 
 
-class Normalise(GeneralizedRCNNTransform):
+class Normalise(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision is not typed
     """Normalises and pads images that already have their final size; boxes come back in the original's pixels."""
 
     def __init__(self, row: Model) -> None:
@@ -34,9 +34,7 @@ class Normalise(GeneralizedRCNNTransform):
 
 
 def _detector(row: Model, backbone: nn.Module, **settings: Any) -> nn.Module:
-    network = FasterRCNN(
-        backbone, box_score_thresh=MIN_CONFIDENCE, box_detections_per_img=MAX_DETECTIONS, **settings
-    )
+    network = FasterRCNN(backbone, box_score_thresh=MIN_CONFIDENCE, box_detections_per_img=MAX_DETECTIONS, **settings)
     network.transform = Normalise(row)
     built: nn.Module = network
     return built

@@ -4,6 +4,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ def train(run: RunFolder, clock: Clock = time.time) -> str:
             raise
 
 
+class StopRequested(Exception):  # noqa: N818 - it is no error
+    """The file `stop` has appeared."""
+
+
 class Trainer:
     """A training under way: network, optimizer, data and progress of one run."""
 
@@ -72,7 +77,7 @@ class Trainer:
     def _resolved(self, design: Design) -> Design:
         self.asked_for = design.runtime.devices
         row, count = catalogue.get(design.training.model), int(design.training.retrained_layers)
-        design = design.model_copy(update={"runtime": device.resolve(design.runtime, count <= row.bf16_layers)})
+        design = design.model_copy(update={"runtime": device.resolve(design.runtime, row, count)})
         self.run.write_design(design)
         return design
 
@@ -111,10 +116,13 @@ class Trainer:
             self.task.balance(self.items)
         self._start()
         with Loader(int(self.design.runtime.workers)) as loader:
-            reason = self._epochs(loader)
-            if reason is not None and self.monitored != "test" and "test" in self.splits:
-                self._test(loader)
-        return self._stopped() if reason is None else self._finished(reason)
+            try:
+                reason = self._epochs(loader)
+                if self.monitored != "test" and "test" in self.splits:
+                    self._test(loader)
+            except StopRequested:
+                return self._stopped()
+        return self._finished(reason)
 
     def _start(self) -> None:
         self.run.write_epochs(self.progress.rows)
@@ -135,8 +143,8 @@ class Trainer:
             )
         )  # fmt: skip
 
-    def _epochs(self, loader: Loader) -> str | None:
-        """Train epoch after epoch; return why the training is complete, or None when it was asked to stop."""
+    def _epochs(self, loader: Loader) -> str:
+        """Train epoch after epoch; return why the training is complete."""
         while True:
             if self._patience_left() == 0:
                 stopping = self.training.early_stopping
@@ -145,18 +153,27 @@ class Trainer:
                     f"within {stopping.patience} epochs (early stopping)"
                 )
             if self.progress.epoch > int(self.training.epochs):
-                return f"the limit of {self.training.epochs} epochs was reached"
-            if not self._steps(loader):
+                return (
+                    f"the limit of {self.training.epochs} epoch{'' if self.training.epochs == 1 else 's'} was reached"
+                )
+            try:
+                self._steps(loader)
+                self._end_epoch(loader)
+            except StopRequested:
                 checkpoint.save(self.run, self.network, self.optimizer, self.progress)
-                return None
-            self._end_epoch(loader)
+                raise
 
     def _batches(self) -> list[list[Item]]:
         order = shuffled(len(self.items), self.design.runtime.seed, self.progress.epoch)
         return in_batches(self.items, int(self.training.batch_size), order)
 
-    def _steps(self, loader: Loader) -> bool:
-        """Take the remaining optimizer steps of the epoch; return whether all are done, not stopped by request."""
+    def _obey(self) -> None:
+        """Raise StopRequested if the file `stop` has appeared."""
+        if self.run.stop_requested:
+            raise StopRequested
+
+    def _steps(self, loader: Loader) -> None:
+        """Take the remaining optimizer steps of the epoch."""
         progress, batches, told = self.progress, self._batches(), self.clock()
         layers.train_mode(
             self.network, self.row, int(self.training.retrained_layers),
@@ -164,8 +181,7 @@ class Trainer:
         )  # fmt: skip
         began = self.clock() - progress.seconds
         for examples in loader.batches(self.task.recipe(self.design), batches[progress.step :], progress.epoch):
-            if self.run.stop_requested:
-                return False
+            self._obey()
             readable = self._readable(examples)
             rate = self._rate(progress.step, len(batches))
             if readable:
@@ -175,7 +191,6 @@ class Trainer:
             if progress.step == len(batches) or self.clock() - told >= STEP_EVENTS_S:
                 told = self.clock()
                 self._tell_step(rate, len(batches))
-        return True
 
     def _rate(self, step: int, steps: int) -> float:
         base, higher = float(self.training.learning_rate), self.metric.higher_is_better
@@ -187,7 +202,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         batch: Batch = self.task.batch(examples)
-        with device.autocast(self.device, self.design.runtime.precision):
+        with self._precision():
             loss = self.task.loss(self.network, batch)["loss"]
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -205,6 +220,14 @@ class Trainer:
             f"The loss became {loss} in epoch {self.progress.epoch}, {where}, at a learning rate of {rate:.3g}. What "
             "was best before is kept. Try a lower training.learning_rate, or training.gradient_clip=1."
         )
+
+    def _precision(self) -> AbstractContextManager[None]:
+        match self.design.runtime.precision:
+            case "bf16":
+                return device.bf16(self.device)
+            case "bf16_frozen":
+                return layers.frozen_in_bf16(self.network, self.row, int(self.training.retrained_layers))
+        return nullcontext()
 
     def _readable(self, examples: Sequence[Example]) -> list[Example]:
         """Return the examples that could be read; tell of each other image once."""
@@ -248,6 +271,7 @@ class Trainer:
             self._keep(judgement, measures.get("threshold"))
         checkpoint.save(self.run, self.network, self.optimizer, progress)
         self.run.write_epochs(progress.rows)
+        self.run.update(epochs_done=epoch)
         self._tell(
             events.Epoch, epoch=epoch, learning_rate=rate, train_loss=row["train_loss"], loss=judgement.loss,
             metrics=metrics, best=best, patience_left=self._patience_left(), seconds=row["seconds"],
@@ -259,6 +283,7 @@ class Trainer:
 
         def progress(done: int, images: int) -> None:
             nonlocal told
+            self._obey()
             if self.clock() - told >= STEP_EVENTS_S:
                 told = self.clock()
                 self._tell(events.Evaluating, split=split, done=done, images=images)
