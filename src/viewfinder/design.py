@@ -187,7 +187,7 @@ class Runtime(Section):
     """Where and how it is computed."""
 
     devices: str = Field("auto", description="auto | cpu | cuda:0 | mps")
-    precision: Auto | Precision = Field(
+    precision: Literal["auto", "fp32", "bf16", "bf16_frozen"] = Field(
         "auto", description="auto | fp32 | bf16 | bf16_frozen (frozen layers only). Of training; judging is always fp32"
     )
     workers: Auto | Annotated[int, Field(ge=0)] = Field(

@@ -91,7 +91,10 @@ DETECTION = Task(
     default_metric="f1",
     engine="viewfinder.engine.detection:Detection",
     measures="viewfinder.metrics.detection",
-    overrides={"augmentation": {"affine": {"rotate": False}}},
+    overrides={
+        "augmentation": {"affine": {"rotate": False}},
+        "training": {"schedule": {"kind": "exponential", "gamma": 0.8}},
+    },
 )
 
 TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (CLASSIFICATION, DETECTION)})

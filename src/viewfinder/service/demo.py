@@ -14,7 +14,7 @@ from viewfinder.service.preparing import Prepared, free_folder, prepare
 SHOWN = 5
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "digits": {"training.epochs": 10, "training.input_size": 96, "augmentation.affine.horizontal_flip": False},
-    "digit-scenes": {"training.epochs": 7, "augmentation.affine.horizontal_flip": False},
+    "digit-scenes": {"training.epochs": 4, "augmentation.affine.horizontal_flip": False},
 }
 """What the demo changes in the default design of each sample: no mirrored digits, and little time."""
 
