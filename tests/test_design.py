@@ -215,3 +215,19 @@ def test_classes_to_learn():
     assert require_classes(of("target.classes=[dog, bird]"), found) == ("bird", "dog")
     with pytest.raises(DesignError, match=r"Unknown class 'cats'.*Did you mean 'cat'"):
         require_classes(of("target.classes=[cats]"), found)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"target": {"classes": []}}, "name each class once"),
+        ({"target": {"classes": ["cat", "cat"]}}, "name each class once"),
+        ({"runtime": {"seed": 2**32}}, "runtime.seed"),
+        ({"split": {"seed": 2**64}}, "split.seed"),
+        ({"training": {"batch_size": 10**12}}, "training.batch_size"),
+        ({"runtime": {"devices": ["cuda:0", "cuda:1"]}}, "several devices"),
+    ],
+)
+def test_what_cannot_be_is_refused(data, says):
+    with pytest.raises(DesignError, match=says):
+        design_file.parse(data)

@@ -293,3 +293,17 @@ def test_asking_to_stop(run):
     run.clear_stop()
     run.clear_stop()
     assert not run.stop_requested
+
+
+def test_a_damaged_run_json_is_said_in_one_line(tmp_path):
+    (tmp_path / "run.json").write_text('{"status": "done"}', encoding="utf-8")
+    with pytest.raises(RunError) as caught:
+        RunFolder.open(tmp_path).info()
+    assert "cannot be read as a run: status: Input should be" in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lost_split_is_said(tmp_path):
+    with pytest.raises(RunError, match=r"split\.parquet' cannot be read"):
+        RunFolder(tmp_path).split()

@@ -39,6 +39,13 @@ class Target(Section):
 
     classes: tuple[str, ...] | None = Field(None, description="Classes to learn, as strings; null: all that are found")
 
+    @field_validator("classes")
+    @classmethod
+    def _name_several(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and (not value or len(set(value)) < len(value)):
+            raise ValueError("name each class once, and at least one; null learns all that are found")
+        return value
+
 
 class Split(Section):
     """Which images train the model and which judge it."""
@@ -51,7 +58,7 @@ class Split(Section):
     group_column: str | None = Field(
         None, description="Table column whose equal values stay in one split, such as a patient; null: none"
     )
-    seed: int = Field(0, ge=0, description="Another number draws another split")
+    seed: int = Field(0, ge=0, lt=2**32, description="Another number draws another split")
 
     @model_validator(mode="after")
     def _leave_images_to_train(self) -> Self:
@@ -169,11 +176,13 @@ class Training(Section):
         default_factory=lambda: PlateauSchedule(), description="How the learning rate changes at the end of an epoch"
     )
     warmup: bool = Field(True, description="Raise the rate from near zero during the first epoch")
-    epochs: Auto | Annotated[int, Field(ge=1)] = Field("auto", description="Upper limit of passes over the images")
+    epochs: Auto | Annotated[int, Field(ge=1, le=100_000)] = Field(
+        "auto", description="Upper limit of passes over the images"
+    )
     early_stopping: EarlyStopping = Field(
         default_factory=EarlyStopping, description="When to conclude a training before its last epoch"
     )
-    batch_size: Auto | Annotated[int, Field(ge=1)] = Field("auto", description="Images per step and device")
+    batch_size: Auto | Annotated[int, Field(ge=1, le=65536)] = Field("auto", description="Images per step and device")
 
     @model_validator(mode="before")
     @classmethod
@@ -193,7 +202,7 @@ class Runtime(Section):
     workers: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto", description="Processes that load images; 0: the trainer itself. Never changes results"
     )
-    seed: int = Field(0, ge=0, description="Another number draws other heads, orders and augmentations")
+    seed: int = Field(0, ge=0, lt=2**32, description="Another number draws other heads, orders and augmentations")
 
     @field_validator("devices", mode="before")
     @classmethod

@@ -125,7 +125,7 @@ class RunFolder:
         try:
             return RunInfo.model_validate_json((self.path / "run.json").read_bytes())
         except (OSError, ValidationError) as error:
-            raise RunError(f"'{self.path / 'run.json'}' cannot be read as a run: {error}") from None
+            raise RunError(f"'{self.path / 'run.json'}' cannot be read as a run: {_why(error)}") from None
 
     def design(self) -> Design:
         """Read design.yaml: the design as resolved."""
@@ -133,7 +133,10 @@ class RunFolder:
 
     def split(self) -> pl.DataFrame:
         """Read split.parquet: image, split, and label or boxes."""
-        return pl.read_parquet(self.path / "split.parquet")
+        try:
+            return pl.read_parquet(self.path / "split.parquet")
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise RunError(f"'{self.path / 'split.parquet'}' cannot be read: {error}") from None
 
     def predictions(self) -> pl.DataFrame:
         """Read predictions.parquet; raise RunError when no epoch has been judged yet."""
@@ -254,9 +257,16 @@ class RunFolder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run's lock: there is one writer. Raise RunError when another process holds it."""
-        with (self.path / "lock").open("a+b") as file:
+        try:
+            file = (self.path / "lock").open("a+b")
+        except OSError as error:
+            raise RunError(f"The run folder '{self.path}' cannot be written: {error.strerror or error}.") from None
+        with file:
             if not _try_lock(file):
-                raise RunError(f"The run '{self.path}' is being trained by another process.")
+                raise RunError(
+                    f"The run '{self.path}' is being trained by another process. "
+                    f"Creating the file '{self.path / 'stop'}' stops it cleanly."
+                )
             yield
 
     def is_alive(self) -> bool:
@@ -273,7 +283,16 @@ def read_model_info(folder: Path) -> ModelInfo:
     try:
         return ModelInfo.model_validate_json((folder / "model.json").read_bytes())
     except (OSError, ValidationError) as error:
-        raise RunError(f"'{folder / 'model.json'}' cannot be read as a model: {error}") from None
+        raise RunError(f"'{folder / 'model.json'}' cannot be read as a model: {_why(error)}") from None
+
+
+def _why(error: OSError | ValidationError) -> str:
+    """Return in one line what is wrong with a file."""
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}."
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}." if where else f"{first['msg']}."
 
 
 class _TextWriter:

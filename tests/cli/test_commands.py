@@ -42,6 +42,23 @@ def test_check_lists_what_is_wrong(type_in, tmp_path, colors):
     assert "Left out: corrupt image (1)\n  red/bad.jpg: " in out
 
 
+def test_check_says_what_cannot_be_trained(type_in, tmp_path, colors):
+    import shutil
+
+    shutil.copytree(colors / "red", tmp_path / "one" / "red")
+    code, out, _ = type_in("check", tmp_path / "one")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("It cannot be trained as it is: ")
+    assert json.loads(type_in("check", tmp_path / "one", "--json")[1])["obstacle"]
+
+
+def test_evaluate_refuses_a_folder_that_cannot_be_written_before_it_works(type_in, colors_run, colors, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    code, out, err = type_in("evaluate", colors_run.path, colors, "--out", tmp_path / "file" / "x")
+    assert (code, out) == (2, "")
+    assert "cannot be written" in err.splitlines()[-1]
+
+
 def test_design_prints_what_can_be_given_back(type_in, colors, tmp_path):
     code, out, err = type_in("design", colors)
     assert (code, err) == (0, "")
@@ -121,7 +138,7 @@ WRONG = [
     ),
     (
         ["train", "{colors}", "--set", "training.epochs=many"],
-        "training.epochs: 'many' is not possible; it must be a valid integer (or auto).\n",
+        "training.epochs: 'many' is not possible; it must be a whole number (or auto).\n",
     ),
     (["train", "{colors}", "--design", "{tmp}/no.yaml"], "The design file '{tmp}/no.yaml' does not exist.\n"),
     (

@@ -30,7 +30,7 @@ def test_train_reports_on_stdout_and_tells_on_stderr(colors, quick, tmp_path):
     assert result["metrics"]["accuracy"] == RunFolder(tmp_path / "a run").report()["metrics"]["accuracy"]
     lines = done.stderr.splitlines()
     assert lines[0] == "Data: colors, 30 images (24 train, 6 test), 3 classes"
-    assert lines[1].startswith("Model: efficientnet_lite0, 2 of 9 backbone layers retrained, weights from the package")
+    assert lines[1].startswith("Model: efficientnet_lite0, 3 of 9 backbone layers retrained, weights from the package")
     assert re.match(r"Expected: .* an epoch, .* for at most 2 epochs, about \d\.\d GB of memory$", lines[2])
     assert lines[3] == f"Run: {tmp_path / 'a run'}"
     assert re.search(
@@ -73,13 +73,15 @@ def test_the_systems_wish_to_stop_is_a_stop_too(colors, quick, tmp_path):
         str(colors),
         "--out",
         str(tmp_path / "run"),
+        "--json",
         *settings(quick, **{"training.epochs": 400}),
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if line.startswith("Training on"):
                 process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 130
+        assert json.loads(process.stdout.read())["status"] == "stopped"
     assert RunFolder(tmp_path / "run").info().status == "stopped"
 
 

@@ -103,3 +103,12 @@ def test_links_to_the_same_folder_are_both_read(load, class_folders):
         pytest.skip("links are not allowed here")
     dataset = load(source)
     assert dataset.images["image"].to_list() == ["cat/0.png", "cat/1.png", "lion/0.png", "lion/1.png"]
+
+
+def test_a_table_without_a_header_is_refused(tmp_path):
+    from viewfinder.data import sources
+    from viewfinder.errors import SourceError
+
+    (tmp_path / "photos.csv").write_text("cat/1.png,cat\ncat/2.png,cat\n", encoding="utf-8")
+    with pytest.raises(SourceError, match=r"no header: its first line holds 'cat/1\.png'"):
+        sources.load(tmp_path / "photos.csv")

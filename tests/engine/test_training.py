@@ -277,7 +277,7 @@ class StopAfter:
     ],
 )
 def test_a_stopped_run_goes_on_as_if_it_had_not(name, kind, count, finished, queued, colors, squares):
-    """Stopped in the first epoch, in a later one, between two, and while judging: weights and numbers are bit-identical in the end."""
+    """In the first epoch, in a later one, between two, and while judging: all is bit-identical in the end."""
     whole = finished(name)
     source = {"colors": colors, "squares": squares}[name]
     run = queued(source, {"training.epochs": EPOCHS[name], "training.batch_size": 4})
@@ -344,6 +344,23 @@ def test_a_damaged_checkpoint_is_said(queued, colors):
 
 
 # -- settings of the data ---------------------------------------------------------------------------------------------
+
+
+def test_a_lost_checkpoint_is_said_and_nothing_is_trained_again(queued, colors):
+    run = queued(colors, {"training.epochs": 1})
+    loop.train(run)
+    (run.path / "checkpoint" / "state.pt").unlink()
+    reopen(run, epochs=2)
+    with pytest.raises(RunError, match="lost its checkpoint"):
+        loop.train(run)
+    assert run.epochs().height == 1
+
+
+def test_a_last_step_of_one_image_trains(queued, colors):
+    """At 32 px the last maps are 1 × 1: a batch norm cannot learn from one value a channel."""
+    run = queued(colors, {"training.epochs": 1, "training.batch_size": 23})
+    assert run.info().dataset.counts["train"] == 24
+    assert loop.train(run) == "finished"
 
 
 def test_some_of_the_classes(trained, colors):

@@ -72,6 +72,8 @@ def summary(report: dict[str, Any]) -> str:
     columns = ["class", "images", "objects"] if report["objects"] is not None else ["class", "images"]
     rows = [[row["name"], row["images"], row["objects"]][: len(columns)] for row in report["classes"]]
     lines += ["", table(columns, rows), "", *finding_lines(report["diagnostics"])]
+    if report["obstacle"]:
+        return "\n".join([*lines, f"It cannot be trained as it is: {report['obstacle']}"])
     return "\n".join([*lines, f"Next: viewfinder train {quoted(Path(report['source']))}"])
 
 

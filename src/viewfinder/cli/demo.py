@@ -40,7 +40,7 @@ def _train(prepared: "Prepared") -> None:
     from viewfinder.cli.training import follow, introduction
 
     tell(introduction(prepared))
-    follow(prepared.run)
+    follow(prepared.run, as_json=False)
 
 
 def ending(shown: "list[Shown]", seconds: float) -> str:

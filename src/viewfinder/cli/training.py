@@ -43,7 +43,7 @@ def train(
         prepared = prepare(asked, design, settings or (), out, progress=progress, download=download)
     download.clear()
     tell(introduction(prepared))
-    follow(prepared.run)
+    follow(prepared.run, json)
     conclude(prepared.run, json)
 
 
@@ -71,11 +71,11 @@ def resume(
     with counting("Reading images") as progress:
         reopen(folder, epochs, moved, progress=progress)
     tell(f"Run: {folder.path}, {plural(folder.epochs().height, 'epoch')} done")
-    follow(folder)
+    follow(folder, json)
     conclude(folder, json)
 
 
-def follow(run: "RunFolder") -> None:
+def follow(run: "RunFolder", as_json: bool) -> None:
     """Train a run and show how it goes; on Ctrl-C say how to go on, and exit."""
     from viewfinder.cli.view import watching
     from viewfinder.service import launch
@@ -89,6 +89,8 @@ def follow(run: "RunFolder") -> None:
             f"Stopped after {plural(done, 'epoch')}; the best model is kept." if done else "Stopped in the first epoch."
         )
         tell(f"{kept} To go on: viewfinder resume {quoted(run.path)}")
+        if as_json:
+            document(result(run))
         raise typer.Exit(STOPPED) from None
 
 

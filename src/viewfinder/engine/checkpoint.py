@@ -51,6 +51,11 @@ def load(run: RunFolder, network: nn.Module, optimizer: optim.Optimizer) -> Prog
     """
     path = run.path / "checkpoint" / FILE
     if not path.is_file():
+        if run.epochs().height:
+            raise RunError(
+                f"The run '{run.path}' has lost its checkpoint ('{path}'), so it cannot go on. Its model can be used; "
+                "`viewfinder train` starts a new run."
+            )
         return Progress()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

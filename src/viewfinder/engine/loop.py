@@ -175,10 +175,6 @@ class Trainer:
     def _steps(self, loader: Loader) -> None:
         """Take the remaining optimizer steps of the epoch."""
         progress, batches, told = self.progress, self._batches(), self.clock()
-        layers.train_mode(
-            self.network, self.row, int(self.training.retrained_layers),
-            keep_statistics=self.task.keep_statistics and self.batch_norm == "frozen",
-        )  # fmt: skip
         began = self.clock() - progress.seconds
         for examples in loader.batches(self.task.recipe(self.design), batches[progress.step :], progress.epoch):
             self._obey()
@@ -192,6 +188,11 @@ class Trainer:
                 told = self.clock()
                 self._tell_step(rate, len(batches))
 
+    def _train_mode(self, alone: bool = False) -> None:
+        """Put the network in train mode; for an image that is `alone` in a step, batch norms keep their statistics."""
+        keep = (self.task.keep_statistics and self.batch_norm == "frozen") or alone
+        layers.train_mode(self.network, self.row, int(self.training.retrained_layers), keep)
+
     def _rate(self, step: int, steps: int) -> float:
         base, higher = float(self.training.learning_rate), self.metric.higher_is_better
         return learning_rate(base, self.training.schedule, self.training.warmup, step, steps, self._history(), higher)
@@ -201,6 +202,8 @@ class Trainer:
         torch.manual_seed(step_seed(self.design.runtime.seed, self.progress.epoch, self.progress.step))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        alone = len(examples) == 1 and int(self.training.batch_size) > 1
+        self._train_mode(alone)
         batch: Batch = self.task.batch(examples)
         with self._precision():
             loss = self.task.loss(self.network, batch)["loss"]

@@ -7,6 +7,9 @@ from typing import Any
 from viewfinder.data.check import summarise
 from viewfinder.data.dataset import Dataset
 from viewfinder.data.diagnostics import Diagnostic
+from viewfinder.data.split import assign
+from viewfinder.design import Split
+from viewfinder.errors import InputError
 from viewfinder.service.source import Progress, Source, load
 
 
@@ -25,7 +28,23 @@ class Check:
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain data: the dataset's summary, and every single finding."""
         findings = [diagnostic.as_dict() for diagnostic in self.diagnostics]
-        return {"source": str(self.source.path), **summarise(self.dataset), "all_diagnostics": findings}
+        summary = summarise(self.dataset)
+        return {"source": str(self.source.path), **summary, "obstacle": self.obstacle(), "all_diagnostics": findings}
+
+    def obstacle(self) -> str | None:
+        """Return why the default design could not be trained on it; None if it could."""
+        split = Split()
+        try:
+            assign(
+                self.dataset,
+                test_ratio=split.test_ratio,
+                validation_ratio=split.validation_ratio,
+                stratify=split.stratify,
+                seed=split.seed,
+            )
+        except InputError as error:
+            return str(error)
+        return None
 
 
 def check(source: Source | Path | str, *, group_column: str | None = None, progress: Progress | None = None) -> Check:

@@ -12,7 +12,7 @@ from viewfinder import run as run_folder
 from viewfinder.data import boxes
 from viewfinder.data.dataset import Dataset
 from viewfinder.data.diagnostics import Diagnostic
-from viewfinder.errors import SourceError
+from viewfinder.errors import InputError, SourceError
 from viewfinder.report import html
 from viewfinder.report.build import Evaluation
 from viewfinder.run import RunFolder
@@ -53,6 +53,7 @@ def evaluate(
     if out is not None:
         refuse_used(Path(out))
     info, design = run.info(), run.design()
+    folder = _free(Path(out)) if out is not None else None
     data = load(source.with_task(design.task), progress=progress)
     truth, unknown = _known(data, info.dataset.classes)
     paths = {data.path(image).as_posix(): image for image in truth["image"]}
@@ -60,8 +61,19 @@ def evaluate(
     predictions = found.table.with_columns(pl.col("image").replace_strict(paths, return_dtype=pl.String))
     diagnostics = (*unknown, *data.diagnostics, *(_renamed(one, paths) for one in found.diagnostics))
     name = f"{run.path.resolve().name}-on-{data.name}"
-    folder = Path(out) if out is not None else free_folder("evaluations", name, time.time())
+    folder = folder or free_folder("evaluations", name, time.time())
     return _written(run, folder, Evaluation(data.name, data.root, truth, predictions, data.fingerprint, diagnostics))
+
+
+def _free(folder: Path) -> Path:
+    """Return a folder that can be written, and is made for it; raise InputError before any work is done for nothing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise InputError(f"--out '{folder}' cannot be written: {error.strerror or error}.") from None
+    return folder
 
 
 def _written(run: RunFolder, folder: Path, evaluation: Evaluation) -> Evaluated:

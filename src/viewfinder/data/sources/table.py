@@ -89,6 +89,11 @@ def _csv(path: Path) -> Table:
     except pl.exceptions.PolarsError as problem:
         raise SourceError(_csv_problem(path, str(problem))) from None
     columns = {name.strip().removeprefix("\ufeff"): frame[name] for name in frame.columns}
+    if data := [name for name in columns if name.lower().endswith(EXTENSIONS)]:
+        raise SourceError(
+            f"'{path}' has no header: its first line holds '{data[0]}', which is an image. "
+            "Put a line with the names of the columns above it, such as image,label."
+        )
     return Table(path, columns, range(1, frame.height + 1))
 
 
