@@ -65,9 +65,9 @@ class ResNet50:
 
 
 class Lite0Pyramid(nn.Module):
-    """EfficientNet-Lite0 without its last convolution, and a feature pyramid of strides 4 to 64."""
+    """EfficientNet-Lite0 without its last convolution, and a feature pyramid of strides 8 to 64."""
 
-    TAPS: ClassVar = {1: 24, 2: 40, 4: 112, 6: 320}  # block → channels
+    TAPS: ClassVar = {2: 40, 4: 112, 6: 320}  # block → channels
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class Lite0:
 
     CHANNELS = 128
     HIDDEN = 512
-    ANCHORS_PX = ((16,), (32,), (64,), (128,), (256,))
+    ANCHORS_PX = ((16, 24), (32, 48), (64, 96), (128, 192))
     ASPECTS = (0.5, 1.0, 2.0)
 
     @classmethod
@@ -110,7 +110,7 @@ class Lite0:
             rpn_post_nms_top_n_train=500,
             rpn_pre_nms_top_n_test=500,
             rpn_post_nms_top_n_test=300,
-            box_batch_size_per_image=64,
+            box_batch_size_per_image=128,
         )
 
     @staticmethod
