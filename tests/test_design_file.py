@@ -28,7 +28,7 @@ def trip(design):
 
 @settings(max_examples=200, deadline=None)
 @given(
-    classes=st.none() | st.lists(TEXT, min_size=1, max_size=4),
+    classes=st.none() | st.lists(TEXT, min_size=1, max_size=4, unique=True),
     rate=st.just("auto") | st.floats(1e-12, 1e6),
     clip=st.sampled_from(["auto", "none", 0.5]),
     schedule=SCHEDULES,
