@@ -1,4 +1,4 @@
-"""One row a task: its metrics, its default models, and where its engine and its measures are."""
+"""One row a task: its metrics, its default models, and where its engine is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,8 +27,7 @@ class Task:
 
     `default_model` is trained when nothing is chosen; `bundled_model` when that one's weights cannot be had.
     `class_weights` says whether the loss can weigh classes. `overrides` are the defaults of the design that differ for
-    this task, nested as in a design file. `engine` and `measures` are dotted names, so that this table imports neither
-    torch nor scikit-learn.
+    this task, nested as in a design file. `engine` is a dotted name, so that this table does not import torch.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Task:
     metrics: Mapping[str, Metric]
     default_metric: str
     engine: str
-    measures: str
     class_weights: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -71,7 +69,6 @@ CLASSIFICATION = Task(
     ),
     default_metric="roc_auc",
     engine="viewfinder.engine.classification:Classification",
-    measures="viewfinder.metrics.classification",
     class_weights=True,
 )
 
@@ -90,7 +87,6 @@ DETECTION = Task(
     ),
     default_metric="f1",
     engine="viewfinder.engine.detection:Detection",
-    measures="viewfinder.metrics.detection",
     overrides={
         "augmentation": {"affine": {"rotate": False}},
         "training": {"schedule": {"kind": "exponential", "gamma": 0.8}},

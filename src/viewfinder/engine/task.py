@@ -25,25 +25,6 @@ class Batch:
     sizes: list[tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What an evaluation found: the mean loss, a row of predictions for every image, and the task's measures."""
-
-    loss: float
-    predictions: pl.DataFrame
-    measures: dict[str, Any]
-
-    @property
-    def metrics(self) -> dict[str, float | None]:
-        """Metrics by name; None where undefined."""
-        return dict(self.measures["metrics"])
-
-    @property
-    def threshold(self) -> float | None:
-        """The detection threshold that these predictions call for; None for other tasks."""
-        return self.measures.get("threshold")
-
-
 class TaskEngine(Protocol):
     """One for each row of `viewfinder.tasks`.
 
