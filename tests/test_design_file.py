@@ -110,6 +110,8 @@ def test_an_empty_section_is_the_default_section():
         ("{a: " * 3000, "d.yaml"),
         ("a: \x00", "d.yaml"),
         ("? [a, b]\n: c", "d.yaml"),
+        ("runtime:\n  seed: 1\n  seed: 2", "in line 3, column 3: 'seed' is there twice; keep one"),
+        ('{"task": "detection", "task": "classification"}', "'task' is there twice"),
         ("!!python/object/apply:os.system ['true']", "not a design"),
     ],
 )

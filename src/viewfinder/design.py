@@ -317,11 +317,17 @@ def resolve(design: Design) -> Design:
 
 
 def require_classes(design: Design, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the classes to learn, in the order of `found`; raise DesignError for one that is not found."""
+    """Return the classes to learn, in the order of `found`; raise DesignError for one not found, or too few."""
     wanted = design.target.classes
     if wanted is None:
         return found
     for name in wanted:
         if name not in found:
             raise DesignError("target.classes: " + unknown("class", name, found))
-    return tuple(name for name in found if name in wanted)
+    kept = tuple(name for name in found if name in wanted)
+    if design.task == "classification" and len(kept) < 2:
+        raise DesignError(
+            f"target.classes: '{kept[0]}' alone: classification needs two classes or more. "
+            f"Choose from: {', '.join(found)}."
+        )
+    return kept

@@ -34,6 +34,15 @@ class _TextLoader(yaml.BaseLoader):
             for child in node.value
         ]
 
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                problem = f"'{key.value}' is there twice; keep one"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
 
 SCHEDULES: dict[str, type[Section]] = {
     "plateau": PlateauSchedule,

@@ -99,7 +99,7 @@ class RunFolder:
     def create(cls, path: Path, design: Design, info: RunInfo, split: pl.DataFrame) -> Self:
         """Make a new run in an empty or new folder; raise RunError for one that holds anything."""
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(f"The folder '{path}' is not empty. Choose another with --out, or resume the run in it.")
+            raise RunError(f"The folder '{path}' is not empty. Choose another with --out.")
         try:
             path.mkdir(parents=True, exist_ok=True)
             run = cls(path)
@@ -181,6 +181,13 @@ class RunFolder:
                 f"'{self.path}' has no model yet: no epoch is finished. `viewfinder resume` goes on with it."
             )
         return path
+
+    def with_model(self) -> Path:
+        """Return the run's folder if its model is complete; raise RunError otherwise."""
+        weights = self.model_path() / "model.safetensors"
+        if not weights.is_file():
+            raise RunError(f"The model of '{self.path}' is not complete: '{weights}' is missing.")
+        return self.path
 
     def model_info(self) -> ModelInfo:
         """Read model.json; raise RunError when there is no model yet."""

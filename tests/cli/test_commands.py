@@ -1,9 +1,11 @@
 """Commands as a user types them: results on stdout, progress on stderr, exit codes, golden messages."""
 
 import json
+import sys
 
 import polars as pl
 import pytest
+from PIL import Image
 
 from viewfinder import cli, design_file
 from viewfinder.service.designs import default_design
@@ -30,6 +32,17 @@ def test_check_says_what_is_there(type_in, colors, squares):
     code, out, _ = type_in("check", squares, "--json")
     report = json.loads(out)
     assert (code, report["task"], report["images"], report["classes"][0]["objects"]) == (0, "detection", 12, 6)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_names_with_line_breaks_stay_on_their_line(type_in, tmp_path):
+    for name in ("a\nb", "c\x1b[31m"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in (1, 2):
+            Image.new("L", (9, 9), number).save(tmp_path / "set" / name / f"{number}\n.png")
+    (tmp_path / "set" / "a\nb" / "bad\n.png").touch()
+    out = type_in("check", tmp_path / "set")[1]
+    assert ("\na\\nb " in out, "\nc\\x1b[31m " in out, "\n  a\\nb/bad\\n.png: " in out) == (True, True, True)
 
 
 def test_check_lists_what_is_wrong(type_in, tmp_path, colors):

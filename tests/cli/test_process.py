@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -114,10 +115,24 @@ def test_a_terminal_shows_the_training_live(colors, quick, tmp_path):
     assert "patience 5 of 5" in text
 
 
-def test_a_reader_that_left_early_is_no_error(colors_run):
-    command = f'"{sys.executable}" -m viewfinder compare {colors_run.path} {colors_run.path} --json'
-    done = subprocess.run(f"{command} | head -1", shell=True, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("{\n", "")
+@posix
+@pytest.mark.parametrize(
+    ("redirection", "code", "says"),
+    [
+        ("| head -1 >/dev/null", 0, ""),
+        (">&-", 0, ""),
+        (">/dev/full", 1, "viewfinder: error: the result cannot be written to stdout: No space left on device\n"),
+        ("2>/dev/full", 0, ""),
+        ("no-run 2>/dev/full", 2, ""),
+    ],
+)
+def test_a_stream_that_takes_nothing_more(colors_run, redirection, code, says):
+    if "/dev/full" in redirection and not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    compare = f'"{sys.executable}" -m viewfinder compare "{colors_run.path}" "{colors_run.path}" --json {redirection}'
+    command = ["bash", "-c", f"set -o pipefail; {compare}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, says)
 
 
 def _fastest(code, times=5):

@@ -133,6 +133,17 @@ def test_bad_entries_are_listed(load, source, kinds, boxes_of):
     assert "There is no such file. It is listed in 'annotations.json'." in reasons
 
 
+def test_a_category_id_that_is_there_twice(load, source):
+    content = json.loads((source / "annotations.json").read_text())
+    content["categories"].append({"id": 2, "name": "wolf"})
+    write(source / "annotations.json", content)
+    dataset = load(source)
+    assert dataset.classes == ("cat", "dog")
+    assert [d.reason for d in dataset.diagnostics if d.kind == "malformed_annotation"] == [
+        "Category 'wolf' repeats the id 2, which stays that of 'dog'."
+    ]
+
+
 def test_images_that_no_file_lists_are_not_background(load, source, picture, kinds):
     picture(source / "images" / "d.jpg")
     dataset = load(source)

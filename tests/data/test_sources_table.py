@@ -152,6 +152,16 @@ def test_separators_and_byte_order_marks(load, folder, separator, bom):
     assert load(folder / "t.csv").classes == ("b", "é")
 
 
+def test_a_row_with_too_many_cells_is_listed_and_the_others_are_read(load, folder):
+    text = 'image,label,note\nphotos/0.png,a,"x, ""y"""\nphotos/1.png,b,,oops\n\nphotos/1.png,b\n'
+    (folder / "t.csv").write_text(text)
+    dataset = load(folder / "t.csv")
+    assert dataset.images["image"].to_list() == ["photos/0.png", "photos/1.png"]
+    assert [d.reason for d in dataset.diagnostics if d.kind == "malformed_row"] == [
+        "Row 2 was left out: it has 4 cells, the header 3."
+    ]
+
+
 def test_a_bad_line_of_json_lines_is_listed(load, folder, kinds):
     text = '{"image": "photos/0.png", "label": "a"}\n{"image": \n[1]\n\n{"image": "photos/1.png", "label": "b"}\n'
     (folder / "t.jsonl").write_text(text)
@@ -190,7 +200,7 @@ ERRORS = {
     "more cells than the header": (
         'image,boxes\nphotos/0.png,[{"bbox": [1, 1, 5, 5], "category": "cat"}]\n',
         {},
-        "'{path}' has a row with more cells than its header. Put cells that hold commas, such as lists of boxes, "
+        "'{path}' has rows with more cells than its header. Put cells that hold commas, such as lists of boxes, "
         'in double quotes, and write quotes within them twice: "[{{""bbox"": …}}]".',
     ),
     "empty": ("", {}, "'{path}' is empty."),

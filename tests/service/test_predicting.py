@@ -80,13 +80,35 @@ def test_the_models_own_threshold_is_the_default(squares_run, squares):
         (["nowhere.png"], {}, r"There is no image or folder 'nowhere\.png'"),
         ([], {}, "No image was named"),
         (["x.png"], {"out": "table.xlsx"}, r"one of \.csv, \.parquet, \.jsonl"),
+        (["x.png"], {"out": "file.txt/table.csv"}, r"'.*file\.txt' is a file, not a folder"),
+        (["x.png"], {"out": "folder.csv"}, r"'folder\.csv' is a folder"),
         (["x.png"], {"threshold": 0.5}, "gives each image a class, not boxes"),
     ],
 )
-def test_wrong_requests_are_refused_before_a_process_starts(colors_run, monkeypatch, images, options, message):
+def test_wrong_requests_are_refused_before_a_process_starts(
+    colors_run, tmp_path, monkeypatch, images, options, message
+):
+    (tmp_path / "file.txt").touch()
+    (tmp_path / "folder.csv").mkdir()
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("viewfinder.service.launch.start", lambda *_: pytest.fail("a process was started"))
     with pytest.raises(InputError, match=message):
         predict(colors_run, images, **options)
+
+
+def test_a_model_without_its_weights_is_said_before_a_process_starts(colors_run, colors, tmp_path, monkeypatch):
+    monkeypatch.setattr("viewfinder.service.launch.start", lambda *_: pytest.fail("a process was started"))
+    shutil.copytree(colors_run.path, tmp_path / "run")
+    (tmp_path / "run" / "model" / "model.safetensors").unlink()
+    for use in (lambda run: predict(run, colors), lambda run: evaluate(run, colors)):
+        with pytest.raises(RunError, match=r"is not complete: '.*model\.safetensors' is missing"):
+            use(tmp_path / "run")
+
+
+def test_an_image_that_is_named_twice_is_predicted_once(colors_run, colors):
+    folder = colors / "blue"
+    found = predict(colors_run, [folder / "blue 1.png", folder, colors / "red" / ".." / "blue" / "blue 0.png"])
+    assert found.table.height == len(list(folder.iterdir()))
 
 
 def test_a_threshold_is_a_probability(squares_run):

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from viewfinder import catalogue, design_file, weights
 from viewfinder.design import Design
-from viewfinder.errors import DesignError, RunError, SourceError, WeightsError
+from viewfinder.errors import DesignError, InputError, RunError, SourceError, WeightsError
 from viewfinder.service.designs import default_design, wanted
 from viewfinder.service.preparing import prepare
 from viewfinder.service.source import Source
@@ -88,6 +90,7 @@ def test_settings_win_over_the_file_and_the_file_over_the_defaults(colors, tmp_p
         (["metrics.optimize=map"], "Unknown metric 'map'"),
         (["training.epochs"], r"--set takes section\.key=value"),
         (["target.classes=[red, purple]"], "target.classes: Unknown class 'purple'"),
+        (["target.classes=[red]"], "target.classes: 'red' alone: classification needs two classes or more"),
         (["task=segmentation"], "Unknown task 'segmentation'"),
     ],
 )
@@ -141,6 +144,18 @@ def test_a_weight_file_that_was_named_is_never_substituted(colors, tmp_path):
         prepare(colors, settings={"training.weights": str(tmp_path / "no.pth")}, out=tmp_path / "run")
 
 
+def test_a_file_that_holds_no_weights_of_the_model_is_refused_before_there_is_a_run(colors, tmp_path):
+    file, run = tmp_path / "own.safetensors", tmp_path / "run"
+    save_file({"conv_stem.weight": torch.zeros(32, 3, 3, 3)}, file)
+    settings = {"training.model": "efficientnet_b0", "training.weights": str(file)}
+    with pytest.raises(InputError, match=r"own\.safetensors' does not hold weights of efficientnet_b0"):
+        prepare(colors, settings=settings, out=run)
+    file.write_bytes(b"no weights")
+    with pytest.raises(InputError, match="the file cannot be read"):
+        prepare(colors, settings=settings, out=run)
+    assert not run.exists()
+
+
 def test_what_cannot_be_substituted_is_said(squares, tmp_path, offline, monkeypatch):
     monkeypatch.setattr(weights, "find_local", lambda found: None)  # nor is the package installed
     with pytest.raises(WeightsError, match="The bundled model cannot be trained instead"):
@@ -152,7 +167,7 @@ def test_part_of_the_classes(colors, squares, tmp_path):
     assert some.run.info().dataset.classes == ("blue", "red")
     assert set(some.run.split()["label"]) == {"blue", "red"}
     assert [d.reason for d in some.diagnostics] == [
-        "10 images of class 'green' were left out: target.classes does not name it."
+        "10 images of class 'green' left out: target.classes does not name it."
     ]
     told = [event.reason for _, event in some.run.events() if event.type == "diagnostic"]
     assert told == [d.reason for d in some.diagnostics]

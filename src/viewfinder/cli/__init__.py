@@ -3,6 +3,7 @@
 Exit codes: 0 done; 2 the user's input is wrong; 1 anything else; 130 stopped by Ctrl-C.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -16,13 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:
             reconfigure(errors="replace")  # a console that cannot show a character is no reason to fail
-    try:
-        code = run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
+    sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +25,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     import typer
 
     from viewfinder.cli.app import app
+    from viewfinder.cli.output import NotShownError
     from viewfinder.errors import InputError, ViewfinderError
 
     usage_error: type[Exception] = typer.BadParameter.__mro__[2]  # click's ClickException, wherever typer keeps click
@@ -44,8 +40,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     except ViewfinderError as error:
         return _refuse(str(error), code=1)
+    except NotShownError as error:
+        return _not_shown(error.code, error.reason)
     except (KeyboardInterrupt, typer.Abort):
         return _refuse("stopped", code=STOPPED)
+
+
+def _not_shown(code: int | None, reason: str | None) -> int:
+    """Give up stdout, so that nothing fails again at the exit, and return the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if code == errno.EPIPE:  # the reader, such as `head`, has seen enough
+        return 0
+    return _refuse(f"the result cannot be written to stdout: {reason}", code=1)
 
 
 def _usage(error: Exception) -> tuple[str, str]:
@@ -57,8 +63,8 @@ def _usage(error: Exception) -> tuple[str, str]:
 
 
 def _refuse(message: str, hint: str = "", code: int = 2) -> int:
-    import typer
+    from viewfinder.cli.output import tell
 
     if message or hint:
-        typer.echo(f"viewfinder: error: {message}" + (f"\n{hint}" if hint else ""), err=True)
+        tell(f"viewfinder: error: {message}" + (f"\n{hint}" if hint else ""))
     return code

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from viewfinder.cli.options import ImageColumn, Json, SourcePath, TargetColumn, Task, source_of
-from viewfinder.cli.output import document, plural, quoted, show, table
+from viewfinder.cli.output import document, quoted, show, table
+from viewfinder.words import plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,8 @@ def finding_lines(groups: "Sequence[dict[str, Any]]") -> list[str]:
     for group in groups:
         shown = group["examples"]
         lines.append(f"{WORDS[group['severity']]}: {group['kind'].replace('_', ' ')} ({group['count']:,})")
-        lines += [f"  {one['file']}: {one['reason']}" if one["file"] else f"  {one['reason']}" for one in shown]
+        told = [f"{one['file']}: {one['reason']}" if one["file"] else one["reason"] for one in shown]
+        lines += [f"  {visible(line)}" for line in told]
         if group["count"] > len(shown):
             lines.append(f"  … and {group['count'] - len(shown):,} more; --json lists all")
     return [*lines, ""]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from viewfinder.cli.options import ImageColumn, Json, RunPath, SourcePath, TargetColumn, source_of
-from viewfinder.cli.output import document, metrics, plural, show, table, tell, text
+from viewfinder.cli.output import document, metrics, show, table, tell, text
+from viewfinder.words import plural
 
 if TYPE_CHECKING:
     from viewfinder.service.predicting import Predictions

@@ -1,5 +1,6 @@
 """Results as text: aligned tables, JSON documents, and values as people read them."""
 
+import contextlib
 import json
 import math
 import shlex
@@ -11,15 +12,29 @@ from typing import Any
 
 import typer
 
+from viewfinder.words import visible
+
+
+class NotShownError(Exception):
+    """A result could not be written to stdout; `code` and `reason` are those of the system."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.code, self.reason = error.errno, error.strerror
+
 
 def show(text: str) -> None:
-    """Print a result to stdout."""
-    typer.echo(text)
+    """Print a result to stdout; raise NotShownError when nobody can take it."""
+    try:
+        typer.echo(text)
+    except OSError as error:
+        raise NotShownError(error) from None
 
 
 def tell(text: str) -> None:
-    """Print progress, or anything that is no result, to stderr."""
-    typer.echo(text, err=True)
+    """Print progress, or anything that is no result, to stderr, if it is still there."""
+    with contextlib.suppress(OSError):
+        typer.echo(text, err=True)
 
 
 def document(data: object) -> None:
@@ -50,7 +65,7 @@ def text(value: object) -> str:
         case list() | tuple():
             return ", ".join(text(item) for item in value) or "–"
         case _:
-            return str(value)
+            return visible(str(value))
 
 
 def duration(seconds: float) -> str:
@@ -66,12 +81,6 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return `1 image`, `1,797 images`, `3 classes`."""
-    ending = "es" if noun.endswith("s") else "s"
-    return f"{count:,} {noun}" + ("" if count == 1 else ending)
 
 
 def metrics(report: Mapping[str, Any]) -> str:

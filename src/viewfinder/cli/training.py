@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from viewfinder.cli.options import ImageColumn, Json, RunPath, Settings, SourcePath, TargetColumn, Task, source_of
-from viewfinder.cli.output import document, duration, metrics, plural, quoted, show, tell
+from viewfinder.cli.output import document, duration, metrics, quoted, show, tell
+from viewfinder.words import plural
 
 if TYPE_CHECKING:
     from viewfinder.run import RunFolder

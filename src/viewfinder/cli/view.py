@@ -5,17 +5,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-import typer
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from viewfinder.cli.output import clock, text
+from viewfinder.cli.output import clock, tell, text
 from viewfinder.design import Design
 from viewfinder.events import AnyEvent, Epoch, Note, Started
 from viewfinder.service.progress import TrainingProgress
+from viewfinder.words import plural
 
 QUIET_S = 10.0
 FIRST, SECOND = "stopping after this step; press again to end at once", "ended; the last finished epoch is kept"
@@ -47,8 +47,7 @@ class PlainView:
 
     def write(self, line: str) -> None:
         """Write a line to stderr, if it is still there."""
-        with contextlib.suppress(OSError):
-            typer.echo(line, err=True)
+        tell(line)
 
 
 class LiveView:
@@ -105,7 +104,8 @@ def told(event: AnyEvent, progress: TrainingProgress) -> str:
         case Started():
             trained, parameters = event.parameters
             what = "Training" if event.epoch == 1 else f"Going on with epoch {event.epoch}"
-            return f"{what} on {event.device}: {trained:,} of {parameters:,} parameters, {event.steps:,} steps an epoch"
+            steps = plural(event.steps, "step")
+            return f"{what} on {event.device}: {trained:,} of {parameters:,} parameters, {steps} an epoch"
         case Epoch():
             return epoch_line(event, progress)
         case Note():

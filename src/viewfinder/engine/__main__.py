@@ -1,4 +1,4 @@
-"""`python -m viewfinder.engine train RUN | predict JOB`: the engine as a process of its own.
+"""`python -m viewfinder.engine train RUN | predict JOB | weights JOB`: the engine as a process of its own.
 
 Exit codes: 0 done, 130 stopped on request, 2 the user's input is wrong, 1 anything else.
 """
@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     """Run a command; what it prints belongs in a log."""
     command, folder = arguments[0], Path(arguments[1])
     try:
-        return train(folder) if command == "train" else predict(folder)
+        return train(folder) if command == "train" else answer(command, folder)
     except (InputError, TrainingError) as error:
         sys.stderr.write(f"{error}\n")
         return 2 if isinstance(error, InputError) else 1
@@ -32,14 +32,15 @@ def train(folder: Path) -> int:
     return 130 if train(RunFolder.open(folder)) == "stopped" else 0
 
 
-def predict(folder: Path) -> int:
-    """Predict the images of a job's folder."""
-    from viewfinder.engine.predict import run_job
+def answer(command: str, folder: Path) -> int:
+    """Answer the request in a job's folder: `predict` its images, or say whether `weights` are a model's."""
+    from viewfinder.engine.build import check_weights
+    from viewfinder.engine.predict import predict
     from viewfinder.events import Failed
     from viewfinder.run import RunFolder
 
     try:
-        run_job(folder)
+        {"predict": predict, "weights": check_weights}[command](folder)
     except Exception as error:
         RunFolder(folder).append(Failed(time=time.time(), error=str(error)))
         raise

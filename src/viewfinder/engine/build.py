@@ -1,5 +1,6 @@
 """Building a network from its row of the catalogue, and filling it with weights."""
 
+import json
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -8,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from viewfinder import catalogue
 from viewfinder.catalogue import Model
 from viewfinder.errors import WeightsError
 
@@ -56,6 +58,13 @@ def load_pretrained(built: nn.Module, row: Model, path: Path) -> None:
             f"The file to use is {row.weights.file}."
         )
     built.load_state_dict(found, strict=False)
+
+
+def check_weights(job: Path) -> None:
+    """Raise WeightsError unless the file that a job's request.json names holds weights of its model."""
+    request = json.loads((job / "request.json").read_text(encoding="utf-8"))
+    row = catalogue.get(request["model"])
+    load_pretrained(network(row, 2, "frozen"), row, Path(request["weights"]))
 
 
 def read(path: Path) -> dict[str, Tensor]:

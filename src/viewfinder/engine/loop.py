@@ -22,6 +22,7 @@ from viewfinder.engine.task import Batch, TaskEngine, engine_of
 from viewfinder.errors import InputError, RunError, TrainingError
 from viewfinder.run import ModelInfo, RunFolder
 from viewfinder.schedule import best_epoch, learning_rate, patience_left
+from viewfinder.words import plural
 
 STEP_EVENTS_S = 0.5  # at most one step event in this time
 PACKAGES = ("viewfinder", "torch", "torchvision", "timm", "numpy", "pillow", "polars", "scikit-learn")
@@ -153,9 +154,7 @@ class Trainer:
                     f"within {stopping.patience} epochs (early stopping)"
                 )
             if self.progress.epoch > int(self.training.epochs):
-                return (
-                    f"the limit of {self.training.epochs} epoch{'' if self.training.epochs == 1 else 's'} was reached"
-                )
+                return f"the limit of {plural(int(self.training.epochs), 'epoch')} was reached"
             try:
                 self._steps(loader)
                 self._end_epoch(loader)

@@ -85,7 +85,7 @@ def load(path: str | Path, devices: str = "auto") -> Model:
     return Model(folder if (folder / "model.json").is_file() else RunFolder.open(folder).model_path(), devices)
 
 
-def run_job(job: Path) -> None:
+def predict(job: Path) -> None:
     """Predict the images of a job's images.parquet with the model its request.json names; write predictions.parquet."""
     told = RunFolder(job)
     request: dict[str, Any] = json.loads((job / "request.json").read_text(encoding="utf-8"))

@@ -13,6 +13,7 @@ from viewfinder.errors import RunError
 from viewfinder.report import charts, parts, settings, summary
 from viewfinder.run import RunFolder, RunInfo
 from viewfinder.tasks import Task
+from viewfinder.words import plural
 
 MISTAKES = 12
 
@@ -107,7 +108,7 @@ def _judge(
         name = "+".join(sorted(set(answers["split"])))
     result = part.measure(answers, info.dataset.classes, info.threshold)
     count = result["images"]
-    images = f"{count:,} image{'s' if count != 1 else ''}"
+    images = plural(count, "image")
     words = f"{evaluation.name} ({images})" if evaluation else f"the {name} split ({images})"
     return Judged(name, words, count, answers, result)
 

@@ -7,6 +7,7 @@ import polars as pl
 
 from viewfinder.metrics import classification as metrics
 from viewfinder.report.charts import Chart, Series, many_note, per_class
+from viewfinder.words import plural
 
 PROBA = "proba_"
 
@@ -21,7 +22,7 @@ def measure(answers: pl.DataFrame, classes: Sequence[str], threshold: float | No
         others = sorted(set(answers["label"]) - set(classes))
         judged["notes"].append(
             f"Left out, because the model does not know their classes: {answers.height - known.height:,} of "
-            f"{answers.height:,} images ({', '.join(others[:10])})."
+            f"{plural(answers.height, 'image')} ({', '.join(others[:10])})."
         )
     return judged | {"images": known.height}
 

@@ -11,6 +11,7 @@ from viewfinder.design import Design
 from viewfinder.report.parts import Part
 from viewfinder.run import RunInfo
 from viewfinder.tasks import Metric, Task
+from viewfinder.words import plural
 
 if TYPE_CHECKING:
     from viewfinder.report.build import Evaluation, Judged
@@ -44,7 +45,7 @@ def sentences(facts: Facts) -> list[str]:
 
 def _trained(facts: Facts) -> str:
     data, training = facts.info.dataset, facts.design.training
-    learned = f"{data.counts.get('train', 0):,} images of {data.name}"
+    learned = f"{plural(data.counts.get('train', 0), 'image')} of {data.name}"
     classes = f"{len(data.classes)} class{'es' if len(data.classes) != 1 else ''} ({listed(data.classes)})"
     start = "from random weights" if training.weights == "none" else "starting from pretrained weights"
     waiting = {"queued": "is to be trained", "running": "is being trained"}.get(facts.info.status, "was to be trained")
@@ -68,7 +69,8 @@ def _best_so_far(facts: Facts) -> str:
         return "No image has been predicted for this report yet."
     images = facts.info.dataset.counts.get(split, 0)
     return (
-        f"On the {split} split ({images:,} images), {facts.metric.title} was {best[column][0]:.4f} in the best epoch; "
+        f"On the {split} split ({plural(images, 'image')}), "
+        f"{facts.metric.title} was {best[column][0]:.4f} in the best epoch; "
         "the test split has not been judged yet."
     )
 

@@ -20,6 +20,7 @@ from viewfinder.service.predicting import infer
 from viewfinder.service.preparing import free_folder, refuse_used
 from viewfinder.service.source import Progress, Source, load
 from viewfinder.service.training import open_run
+from viewfinder.words import plural
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def evaluate(
     not learned, is left out and listed. Raises InputError when nothing is left.
     """
     run, source = open_run(run), Source.of(source)
-    run.model_path()
+    run.with_model()
     if out is not None:
         refuse_used(Path(out))
     info, design = run.info(), run.design()
@@ -97,7 +98,7 @@ def _known(data: Dataset, classes: tuple[str, ...]) -> tuple[pl.DataFrame, list[
             "error",
             "unknown_class",
             "",
-            f"{_count(data, name)} of class '{name}' were left out: the model has not learned it.",
+            f"{_count(data, name)} of class '{name}' left out: the model has not learned it.",
         )
         for name in unknown
     ]
@@ -106,9 +107,9 @@ def _known(data: Dataset, classes: tuple[str, ...]) -> tuple[pl.DataFrame, list[
 
 def _count(data: Dataset, name: str) -> str:
     if data.target == "label":
-        return f"{int((data.images['label'] == name).sum())} images"
+        return plural(int((data.images["label"] == name).sum()), "image")
     objects = sum(box["category"] == name for text in data.images["boxes"] for box in boxes.from_json(text))
-    return f"{objects} objects"
+    return plural(objects, "object")
 
 
 def _renamed(found: Diagnostic, paths: dict[str, str]) -> Diagnostic:

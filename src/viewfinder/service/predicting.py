@@ -1,7 +1,7 @@
 """Predictions of a run's model for images that have no labels, or whose labels play no part."""
 
 import json
-import tempfile
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,8 @@ from viewfinder.data import boxes
 from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.data.sources.files import Tree
 from viewfinder.errors import InputError, SourceError, TrainingError
-from viewfinder.events import AnyEvent
 from viewfinder.run import RunFolder
-from viewfinder.service import launch
+from viewfinder.service.job import Told, done
 from viewfinder.service.source import Progress
 from viewfinder.service.training import open_run
 
@@ -47,7 +46,7 @@ def predict(
     run = open_run(run)
     own = model_threshold(run)
     if out is not None:
-        _suffix(Path(out))
+        _check_out(Path(out))
     _check_threshold(run, own, threshold)
     given = [images] if isinstance(images, (str, Path)) else list(images)
     found = infer(run, list(_walk(given)), progress)
@@ -63,23 +62,13 @@ def predict(
 
 def infer(run: RunFolder, images: Sequence[str], progress: Progress | None = None) -> Predictions:
     """Return all predictions for images by path, without a threshold, computed by a process of its own."""
-    run.model_path()
-    with tempfile.TemporaryDirectory(prefix="viewfinder-", ignore_cleanup_errors=True) as name:
-        job, watcher = RunFolder(Path(name)), _JobWatcher(progress)
-        (job.path / "request.json").write_text(json.dumps({"run": str(run.path.resolve())}), encoding="utf-8")
-        pl.DataFrame({"image": list(images)}, schema={"image": pl.String}).write_parquet(job.path / "images.parquet")
-        ended = launch.follow("predict", job, watcher)
-        if ended.asked or ended.code == launch.STOPPED:
-            raise KeyboardInterrupt
-        if ended.code != 0:
-            error = watcher.error or launch.last_line(job.path / "log.txt") or f"It ended with code {ended.code}."
-            raise (
-                InputError(error)
-                if ended.code == launch.INPUT_IS_WRONG
-                else TrainingError(f"The prediction failed. {error}")
-            )
-        table = pl.read_parquet((job.path / "predictions.parquet").read_bytes())
-    return Predictions(table, tuple(watcher.diagnostics))
+    request, told = {"run": str(run.with_model().resolve())}, Told(progress)
+    asked = pl.DataFrame({"image": list(images)}, schema={"image": pl.String})
+    try:
+        with done("predict", request, told, asked) as job:
+            return Predictions(job.predictions(), tuple(told.diagnostics))
+    except TrainingError as error:
+        raise TrainingError(f"The prediction failed. {error}") from None
 
 
 def model_threshold(run: RunFolder) -> float | None:
@@ -132,6 +121,16 @@ def _suffix(out: Path) -> str:
     return suffix
 
 
+def _check_out(out: Path) -> None:
+    """Raise InputError for a file that could not be written, before the work is done for nothing."""
+    _suffix(out)
+    if out.is_dir():
+        raise InputError(f"--out '{out}' is a folder. Give the name of a file.")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise InputError(f"--out '{out}' cannot be written: '{there}' is a file, not a folder.")
+
+
 def _check_threshold(run: RunFolder, own: float | None, threshold: float | None) -> None:
     if threshold is None:
         return
@@ -142,9 +141,17 @@ def _check_threshold(run: RunFolder, own: float | None, threshold: float | None)
 
 
 def _walk(given: Sequence[Path | str]) -> Iterator[str]:
-    """Yield the images of files and folders, each path as the user would write it, with `/`."""
+    """Yield the images of files and folders, each once, its path as the user would write it, with `/`."""
     if not given:
         raise SourceError("No image was named. Give images, or folders of images.")
+    seen = set()
+    for name in _named(given):
+        if (place := os.path.abspath(name)) not in seen:  # noqa: PTH100 - Path.resolve would follow links
+            seen.add(place)
+            yield name
+
+
+def _named(given: Sequence[Path | str]) -> Iterator[str]:
     for path in map(Path, given):
         if path.is_dir():
             inside = Tree(path).images
@@ -155,25 +162,3 @@ def _walk(given: Sequence[Path | str]) -> Iterator[str]:
             yield path.as_posix()
         else:
             raise SourceError(f"There is no image or folder '{path}'.")
-
-
-class _JobWatcher(launch.Silent):
-    """Keeps what a prediction tells."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.progress = progress
-        self.diagnostics: list[Diagnostic] = []
-        self.error: str | None = None
-
-    def event(self, event: AnyEvent) -> None:
-        """Take note of an event."""
-        match event.type:
-            case "evaluating":
-                if self.progress:
-                    self.progress(event.done, event.images)
-            case "diagnostic":
-                self.diagnostics.append(Diagnostic(event.severity, event.kind, event.file, event.reason))
-            case "failed":
-                self.error = event.error
-            case _:
-                pass

@@ -25,6 +25,7 @@ from viewfinder.service.designs import Settings, wanted
 from viewfinder.service.estimate import Estimate, estimate
 from viewfinder.service.source import Progress, Source, load, task_of
 from viewfinder.service.weights import Start, starting_point
+from viewfinder.words import plural
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def refuse_used(path: Path) -> None:
     if path.is_file():
         raise RunError(f"'{path}' is a file. Choose a new folder with --out.")
     if path.is_dir() and any(path.iterdir()):
-        raise RunError(f"The folder '{path}' is not empty. Choose another with --out, or resume the run in it.")
+        resume = f", or go on with the run in it: viewfinder resume {path}" if (path / "run.json").is_file() else ""
+        raise RunError(f"The folder '{path}' is not empty. Choose another with --out{resume}.")
 
 
 def _selected(dataset: Dataset, design: Design) -> tuple[Dataset, list[Diagnostic]]:
@@ -105,10 +107,10 @@ def _selected(dataset: Dataset, design: Design) -> tuple[Dataset, list[Diagnosti
     counts = {
         name: int((images["label"] == name).sum() if target == "label" else _objects(images, name)) for name in dropped
     }
-    what = "images" if target == "label" else "objects"
-    reason = "{} {} of class '{}' were left out: target.classes does not name it."
+    what = "image" if target == "label" else "object"
+    reason = "{} of class '{}' left out: target.classes does not name it."
     return selected, [
-        Diagnostic("info", "class_not_chosen", "", reason.format(counts[name], what, name)) for name in dropped
+        Diagnostic("info", "class_not_chosen", "", reason.format(plural(counts[name], what), name)) for name in dropped
     ]
 
 

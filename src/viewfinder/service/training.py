@@ -13,6 +13,7 @@ from viewfinder.service import launch
 from viewfinder.service.designs import Settings
 from viewfinder.service.preparing import prepare
 from viewfinder.service.source import Progress, Source, load
+from viewfinder.words import plural
 
 
 def train(
@@ -84,12 +85,13 @@ def _check_epochs(run: RunFolder, info: RunInfo, design: Design, epochs: int | N
     done, limit = run.epochs().height, int(design.training.epochs)
     if epochs is not None and epochs < max(1, done):
         raise RunError(
-            f"--epochs {epochs}: the run '{run.path}' has already done {done} epochs. Choose more than that."
+            f"--epochs {epochs}: the run '{run.path}' has already done {plural(done, 'epoch')}. Choose more than that."
         )
     if info.status == "finished" and (epochs is None or epochs == done):
         more = max(limit, done) + 10
+        reason = info.reason or "all done"
         raise RunError(
-            f"The run '{run.path}' is finished after {done} of at most {limit} epochs ({info.reason or 'all done'}). "
+            f"The run '{run.path}' is finished after {done} of at most {plural(limit, 'epoch')} ({reason}). "
             f"To extend it, say how many epochs it shall have in all: viewfinder resume {run.path} --epochs {more}"
         )
 
@@ -122,5 +124,5 @@ def _difference(info: RunInfo, data: Dataset) -> str:
     if data.classes != info.dataset.classes:
         return f"its classes are {', '.join(data.classes)}, not {', '.join(info.dataset.classes)}"
     if data.images.height != info.dataset.images:
-        return f"it has {data.images.height} images, not {info.dataset.images}"
+        return f"it has {plural(data.images.height, 'image')}, not {info.dataset.images:,}"
     return "its images or labels differ"

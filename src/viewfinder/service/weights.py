@@ -9,6 +9,7 @@ from viewfinder import weights as files
 from viewfinder.design import Design
 from viewfinder.errors import DesignError, WeightsError
 from viewfinder.service.designs import Wanted
+from viewfinder.service.job import Told, done
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,19 @@ def starting_point(wanted: Wanted, design: Design, progress: files.Progress | No
     """Return from what the model of a design starts.
 
     A model that was left at its default gives way to the bundled one when its weights cannot be had. Raises
-    WeightsError for one that was chosen.
+    WeightsError for one that was chosen, and InputError for a file of the user's own that does not hold its weights.
     """
     if design.training.weights == "none":
         return Start(design, None)
+    row, weights = catalogue.get(design.training.model), design.training.weights
+    if weights != "pretrained":
+        found = files.find(row, weights)
+        with done("weights", {"model": row.name, "weights": str(found.path.absolute())}, Told()):
+            return Start(design, found)
     try:
-        return Start(
-            design, files.find(catalogue.get(design.training.model), design.training.weights, progress=progress)
-        )
+        return Start(design, files.find(row, progress=progress))
     except WeightsError as error:
-        if wanted.chose_model(design.task) or design.training.weights != "pretrained":
+        if wanted.chose_model(design.task):
             raise
         return _bundled(wanted, design, error)
 

@@ -13,6 +13,7 @@ from viewfinder.data.diagnostics import Diagnostic, ordered
 from viewfinder.data.probe import Probe, probe_all
 from viewfinder.data.sources.listing import Item, Listing, error, info, quoted, warning
 from viewfinder.errors import SourceError
+from viewfinder.words import plural
 
 Progress = Callable[[int, int], None]
 
@@ -210,7 +211,7 @@ def _about_classes(seen: list[_Seen], listing: Listing) -> Iterable[Diagnostic]:
         yield warning("unused_class", "", f"Class '{name}' has no image that can be used, so it is not a class here.")
     background = sum(one.item.label is None and not one.item.boxes for one in seen)
     if background:
-        yield info("background", "", f"{background} images have no object and are kept as background.")
+        yield info("background", "", f"{plural(background, 'image')} without an object: kept as background.")
 
 
 def _about_copies(seen: list[_Seen]) -> Iterable[Diagnostic]:

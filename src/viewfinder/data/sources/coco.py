@@ -92,13 +92,16 @@ def _records(document: Document, key: str, findings: list[Diagnostic]) -> Iterab
 
 
 def _categories(document: Document, findings: list[Diagnostic]) -> dict[Any, str]:
-    names = {}
+    names: dict[Any, str] = {}
     for record in _records(document, "categories", findings):
-        name = str(record.get("name", "")).strip()
-        if name and _is_id(record.get("id")):
-            names[record["id"]] = name
-        else:
+        name, key = str(record.get("name", "")).strip(), record.get("id")
+        if not name or not _is_id(key):
             findings.append(error("malformed_annotation", document.place, f"A category lacks id or name: {record}."))
+        elif key in names:
+            reason = f"Category '{name}' repeats the id {key!r}, which stays that of '{names[key]}'."
+            findings.append(error("malformed_annotation", document.place, reason))
+        else:
+            names[key] = name
     return names
 
 

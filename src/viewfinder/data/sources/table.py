@@ -3,6 +3,8 @@
 A target is a class (text or a whole number) or, for detection, a JSON list of boxes in pixels of the upright image.
 """
 
+import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +33,7 @@ IMAGE_NAMES = ("image", "image_path", "path", "file", "file_name", "filename", "
 TARGET_NAMES = ("label", "class", "target", "category", "labels", "class_name", "boxes", "objects", "annotations", "y")
 _NO_CATEGORY = "it has no category"
 _HEAD_BYTES = 1 << 20
+_MAX_CELL = 2**31 - 1
 _SAMPLE = 1000  # rows looked at to tell what a column holds
 
 
@@ -82,19 +85,55 @@ def parse(path: Path) -> Table:
 
 def _csv(path: Path) -> Table:
     separator = _separator(path)
+    numbers: Sequence[int] | None = None
+    problems: tuple[Diagnostic, ...] = ()
     try:
-        frame = pl.read_csv(path, infer_schema=False, separator=separator, encoding="utf8")
+        frame = _csv_frame(path, separator)
     except pl.exceptions.NoDataError:
         raise SourceError(f"'{path}' is empty.") from None
     except pl.exceptions.PolarsError as problem:
-        raise SourceError(_csv_problem(path, str(problem))) from None
+        if "more fields" not in str(problem):
+            raise SourceError(_csv_problem(path, str(problem))) from None
+        text, numbers, problems = _without_long_rows(path, separator)
+        frame = _csv_frame(text, separator)
     columns = {name.strip().removeprefix("\ufeff"): frame[name] for name in frame.columns}
     if data := [name for name in columns if name.lower().endswith(EXTENSIONS)]:
         raise SourceError(
             f"'{path}' has no header: its first line holds '{data[0]}', which is an image. "
             "Put a line with the names of the columns above it, such as image,label."
         )
-    return Table(path, columns, range(1, frame.height + 1))
+    return Table(path, columns, numbers or range(1, frame.height + 1), problems)
+
+
+def _csv_frame(source: Path | bytes, separator: str) -> pl.DataFrame:
+    return pl.read_csv(source, infer_schema=False, separator=separator, encoding="utf8")
+
+
+def _without_long_rows(path: Path, separator: str) -> tuple[bytes, Sequence[int], tuple[Diagnostic, ...]]:
+    """Return a CSV file without the rows that have more cells than its header, their numbers, and findings of those.
+
+    Raises SourceError when such rows are the rule.
+    """
+    csv.field_size_limit(_MAX_CELL)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = [row for row in csv.reader(file, delimiter=separator) if row]
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise SourceError(_csv_problem(path, str(problem))) from None
+    long = {number: row for number, row in enumerate(rows, 1) if len(row) > len(header)}
+    if len(long) * 2 >= len(rows):
+        raise SourceError(
+            f"'{path}' has rows with more cells than its header. Put cells that hold commas, such as lists of boxes, "
+            'in double quotes, and write quotes within them twice: "[{""bbox"": …}]".'
+        )
+    problems = tuple(
+        error("malformed_row", path.name, f"Row {n} was left out: it has {len(row)} cells, the header {len(header)}.")
+        for n, row in long.items()
+    )
+    numbers = [number for number in range(1, len(rows) + 1) if number not in long]
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=separator).writerows([header, *(rows[number - 1] for number in numbers)])
+    return text.getvalue().encode(), numbers, problems
 
 
 def _separator(path: Path) -> str:
@@ -114,11 +153,6 @@ def _separator(path: Path) -> str:
 def _csv_problem(path: Path, text: str) -> str:
     if "utf-8" in text.lower() or "utf8" in text.lower():
         return f"'{path}' is not UTF-8 text. Save it with the encoding UTF-8."
-    if "more fields" in text:
-        return (
-            f"'{path}' has a row with more cells than its header. Put cells that hold commas, such as lists of boxes, "
-            'in double quotes, and write quotes within them twice: "[{""bbox"": …}]".'
-        )
     return f"'{path}' is not a CSV file that can be read: {text.splitlines()[0]}."
 
 

@@ -1,0 +1,12 @@
+"""Numbers and names in sentences."""
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 image`, `1,797 images`, `3 classes`."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}" + ("" if count == 1 else ending)
+
+
+def visible(text: str) -> str:
+    """Return a text of one line: line breaks and control characters, which a name may hold, are shown as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
