@@ -325,7 +325,7 @@ def require_classes(design: Design, found: tuple[str, ...]) -> tuple[str, ...]:
         if name not in found:
             raise DesignError("target.classes: " + unknown("class", name, found))
     kept = tuple(name for name in found if name in wanted)
-    if design.task == "classification" and len(kept) < 2:
+    if len(kept) < tasks.get(design.task).least_classes:
         raise DesignError(
             f"target.classes: '{kept[0]}' alone: classification needs two classes or more. "
             f"Choose from: {', '.join(found)}."

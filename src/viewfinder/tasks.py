@@ -26,18 +26,19 @@ class Task:
     """What a model is asked: which metrics judge it, which models can answer, which code trains it.
 
     `default_model` is trained when nothing is chosen; `bundled_model` when that one's weights cannot be had.
-    `class_weights` says whether the loss can weigh classes. `overrides` are the defaults of the design that differ for
-    this task, nested as in a design file. `engine` is a dotted name, so that this table does not import torch.
+    Fewer than `least_classes` cannot be told apart. `class_weights` says whether the loss can weigh classes.
+    `overrides` are the defaults of the design that differ for this task, nested as in a design file. `engine` is a
+    dotted name, so that this table does not import torch.
     """
 
     name: str
     title: str
-    target: str
     default_model: str
     bundled_model: str
     metrics: Mapping[str, Metric]
     default_metric: str
     engine: str
+    least_classes: int = 1
     class_weights: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -49,7 +50,6 @@ def _metrics(*rows: Metric) -> Mapping[str, Metric]:
 CLASSIFICATION = Task(
     name="classification",
     title="Image classification",
-    target="label",
     default_model="efficientnet_b4",
     bundled_model="efficientnet_lite0",
     metrics=_metrics(
@@ -69,13 +69,13 @@ CLASSIFICATION = Task(
     ),
     default_metric="roc_auc",
     engine="viewfinder.engine.classification:Classification",
+    least_classes=2,
     class_weights=True,
 )
 
 DETECTION = Task(
     name="detection",
     title="Object detection",
-    target="boxes",
     default_model="fasterrcnn_resnet50_fpn",
     bundled_model="fasterrcnn_efficientnet_lite0_fpn",
     metrics=_metrics(

@@ -6,7 +6,6 @@ from typing import Any
 
 import polars as pl
 
-from viewfinder.data import boxes
 from viewfinder.data.dataset import Dataset
 from viewfinder.data.diagnostics import SEVERITIES, grouped
 
@@ -32,6 +31,7 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
     the median and the greatest width and height and the commonest sizes, `findings` counts the diagnostics by severity
     and `diagnostics` has them by kind.
     """
+    objects, shown = dataset.target.is_objects, dataset.shown()
     severities = Counter(diagnostic.severity for diagnostic in dataset.diagnostics)
     return {
         "name": dataset.name,
@@ -41,8 +41,8 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "images": len(dataset),
         "classes": _classes(dataset),
-        "objects": sum(len(row) for row in _objects(dataset)) if dataset.task == "detection" else None,
-        "background_images": sum(not row for row in _objects(dataset)) if dataset.task == "detection" else None,
+        "objects": sum(map(len, shown)) if objects else None,
+        "background_images": sum(not row for row in shown) if objects else None,
         "splits": _counts(dataset.images["split"]),
         "groups": dataset.images["group"].drop_nulls().n_unique(),
         "distinct_images": dataset.images["sha256"].n_unique(),
@@ -53,18 +53,11 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _objects(dataset: Dataset) -> list[list[str]]:
-    """Return the class of every object, image by image."""
-    if dataset.task == "classification":
-        return [[label] for label in dataset.images["label"]]
-    return [[box["category"] for box in boxes.from_json(text)] for text in dataset.images["boxes"]]
-
-
 def _classes(dataset: Dataset) -> list[dict[str, Any]]:
     objects: Counter[str] = Counter()
     images: Counter[str] = Counter()
     splits: dict[str, Counter[str]] = {name: Counter() for name in dataset.classes}
-    for shown, split in zip(_objects(dataset), dataset.images["split"], strict=True):
+    for shown, split in zip(dataset.shown(), dataset.images["split"], strict=True):
         objects.update(shown)
         images.update(set(shown))
         for name in set(shown) if split else ():
@@ -73,7 +66,7 @@ def _classes(dataset: Dataset) -> list[dict[str, Any]]:
         {
             "name": name,
             "images": images[name],
-            "objects": objects[name] if dataset.task == "detection" else None,
+            "objects": objects[name] if dataset.target.is_objects else None,
             "splits": dict(sorted(splits[name].items())),
         }
         for name in dataset.classes

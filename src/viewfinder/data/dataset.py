@@ -14,9 +14,10 @@ import polars as pl
 
 from viewfinder.data import boxes as box_values
 from viewfinder.data.diagnostics import Diagnostic, ordered
+from viewfinder.data.target import TARGETS, Target
 from viewfinder.errors import InputError, unknown
+from viewfinder.words import plural
 
-TARGETS = {"classification": "label", "detection": "boxes"}
 COLUMNS: dict[str, Any] = {
     "image": pl.String,
     "sha256": pl.String,
@@ -54,9 +55,17 @@ class Dataset:
         return self.images.height
 
     @property
-    def target(self) -> str:
-        """The name of the column that holds what is to be learned."""
+    def target(self) -> Target:
+        """What is to be learned, and the column that holds it."""
         return TARGETS[self.task]
+
+    def shown(self) -> list[list[str]]:
+        """Return, image by image, the class of everything in it."""
+        return [self.target.shown(cell) for cell in self.images[self.target.column]]
+
+    def count(self, name: str) -> str:
+        """Return in words how many images or objects there are of a class."""
+        return plural(sum(shown.count(name) for shown in self.shown()), self.target.unit)
 
     def path(self, image: str) -> Path:
         """Return where the file of an `image` is."""
@@ -71,11 +80,9 @@ class Dataset:
         for name in classes:
             if name not in self.classes:
                 raise InputError(unknown("class", name, self.classes))
-        if self.task == "classification":
-            images = self.images.filter(pl.col("label").is_in(list(classes)))
-        else:
-            kept = [_only(text, set(classes)) for text in self.images["boxes"]]
-            images = self.images.with_columns(pl.Series("boxes", kept, pl.String))
+        column, wanted = self.target.column, set(classes)
+        kept = [self.target.only(cell, wanted) for cell in self.images[column]]
+        images = self.images.with_columns(pl.Series(column, kept, pl.String)).drop_nulls(column)
         names = tuple(sorted(classes))
         return replace(self, classes=names, images=images, fingerprint=fingerprint(self.task, names, images))
 
@@ -121,7 +128,7 @@ class Dataset:
 
 def frame(task: str, rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
     """Return the table of images, with the columns of the task, sorted by `image`."""
-    unused = {"label", "boxes"} - {TARGETS[task]}
+    unused = {target.column for target in TARGETS.values()} - {TARGETS[task].column}
     schema = {name: kind for name, kind in COLUMNS.items() if name not in unused}
     return pl.DataFrame(list(rows), schema=schema).sort("image")
 
@@ -148,11 +155,6 @@ def _line(row: dict[str, Any]) -> str:
 def is_absolute(image: str) -> bool:
     """Return whether an `image` of a dataset lies outside of its root (on any system)."""
     return image.startswith("/") or image[1:3] == ":/"
-
-
-def _only(text: str, classes: set[str]) -> str:
-    kept = [box for box in box_values.from_json(text) if box["category"] in classes]
-    return json.dumps(kept, ensure_ascii=False)
 
 
 def _replace_file(path: Path, content: bytes) -> None:

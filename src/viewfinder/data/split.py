@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from viewfinder.data import boxes
+from viewfinder import tasks
 from viewfinder.data.dataset import Dataset
 from viewfinder.errors import InputError
 
@@ -89,7 +89,7 @@ def _own(images: pl.DataFrame) -> dict[int, str] | None:
 def _check_content(dataset: Dataset) -> None:
     if not dataset.classes:
         raise InputError(f"'{dataset.name}' shows no object at all; label some before training.")
-    if dataset.task == "classification" and len(dataset.classes) < 2:
+    if len(dataset.classes) < tasks.get(dataset.task).least_classes:
         raise InputError(
             f"'{dataset.name}' has one class, '{dataset.classes[0]}'; classification needs two or more. "
             "If the folders further down are the classes, give the folder that holds them as the source."
@@ -98,7 +98,7 @@ def _check_content(dataset: Dataset) -> None:
 
 def _parted(dataset: Dataset, rows: Sequence[int], split: str, share: Share, seed: int) -> dict[int, str]:
     """Return which of the rows go to `split`; raise InputError when they cannot be parted."""
-    units = _units(dataset.images, _shown(dataset), seed, rows)
+    units = _units(dataset.images, [sorted(set(classes)) for classes in dataset.shown()], seed, rows)
     if len(units) < 2:
         together = ", all of one group or copies of each other" if len(rows) > 1 else ""
         raise InputError(
@@ -106,13 +106,6 @@ def _parted(dataset: Dataset, rows: Sequence[int], split: str, share: Share, see
             "Add images, or choose other groups."
         )
     return {row: split for unit in _dealt(units, share) for row in unit.rows}
-
-
-def _shown(dataset: Dataset) -> list[list[str]]:
-    """Return the classes that each image shows."""
-    if dataset.task == "classification":
-        return [[label] for label in dataset.images["label"]]
-    return [sorted({box["category"] for box in boxes.from_json(text)}) for text in dataset.images["boxes"]]
 
 
 def _units(images: pl.DataFrame, shown: list[list[str]], seed: int, rows: Iterable[int]) -> list[Unit]:

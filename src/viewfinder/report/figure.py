@@ -69,7 +69,7 @@ def svg(chart: Chart) -> str:
 
 def _area(size: tuple[float, float]) -> tuple[float, float, float, float]:
     """Return where the axes stand in a figure of `size`, as shares of it, so that charts beside each other line up."""
-    left, bottom, right, top = 0.72, 0.48, 0.1, 0.08
+    left, bottom, right, top = 0.72, 0.48, 0.1, 0.22
     return left / size[0], bottom / size[1], 1 - (left + right) / size[0], 1 - (bottom + top) / size[1]
 
 
@@ -108,17 +108,18 @@ def _set_axes(axes: "Axes", chart: Chart) -> None:
 
 
 def _mark(axes: "Axes", x: float, label: str) -> None:
+    """Draw a vertical line, its label above the axes, where no curve is."""
     low, high = axes.get_xlim()
     axes.axvline(x, color=_TEXT, linewidth=1, linestyle=":")
-    right = x > (low + high) / 2
+    place = (x - low) / (high - low)
     axes.annotate(
         label,
         (x, 1.0),
         xycoords=("data", "axes fraction"),
-        xytext=(-4 if right else 4, -2),
+        xytext=(0, 2),
         textcoords="offset points",
-        ha="right" if right else "left",
-        va="top",
+        ha="left" if place < 0.2 else "right" if place > 0.8 else "center",
+        va="bottom",
         fontsize=8.5,
     )
 

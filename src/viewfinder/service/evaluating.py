@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from viewfinder import run as run_folder
-from viewfinder.data import boxes
 from viewfinder.data.dataset import Dataset
 from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.errors import InputError, SourceError
@@ -20,7 +19,6 @@ from viewfinder.service.predicting import infer
 from viewfinder.service.preparing import free_folder, refuse_used
 from viewfinder.service.source import Progress, Source, load
 from viewfinder.service.training import open_run
-from viewfinder.words import plural
 
 
 @dataclass(frozen=True)
@@ -98,18 +96,11 @@ def _known(data: Dataset, classes: tuple[str, ...]) -> tuple[pl.DataFrame, list[
             "error",
             "unknown_class",
             "",
-            f"{_count(data, name)} of class '{name}' left out: the model has not learned it.",
+            f"{data.count(name)} of class '{name}' left out: the model has not learned it.",
         )
         for name in unknown
     ]
-    return kept.images.select("image", data.target), findings
-
-
-def _count(data: Dataset, name: str) -> str:
-    if data.target == "label":
-        return plural(int((data.images["label"] == name).sum()), "image")
-    objects = sum(box["category"] == name for text in data.images["boxes"] for box in boxes.from_json(text))
-    return plural(objects, "object")
+    return kept.images.select("image", data.target.column), findings
 
 
 def _renamed(found: Diagnostic, paths: dict[str, str]) -> Diagnostic:

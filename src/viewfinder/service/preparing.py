@@ -25,7 +25,6 @@ from viewfinder.service.designs import Settings, wanted
 from viewfinder.service.estimate import Estimate, estimate
 from viewfinder.service.source import Progress, Source, load, task_of
 from viewfinder.service.weights import Start, starting_point
-from viewfinder.words import plural
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,9 @@ def prepare(
     start = starting_point(asked, chosen, download)
     resolved = resolve(start.design)
     info = _info(source, dataset, images, resolved, start, clock())
+    table = images.select("image", "split", dataset.target.column)
     run = RunFolder.create(
-        Path(out) if out is not None else free_folder("runs", dataset.name, clock()), resolved, info, _table(images)
+        Path(out) if out is not None else free_folder("runs", dataset.name, clock()), resolved, info, table
     )
     diagnostics = (*left_out, *dataset.diagnostics)
     _tell(run, diagnostics, start, clock())
@@ -103,21 +103,10 @@ def _selected(dataset: Dataset, design: Design) -> tuple[Dataset, list[Diagnosti
         return dataset, []
     selected = dataset.select(kept)
     dropped = [name for name in dataset.classes if name not in kept]
-    images, target = dataset.images, dataset.target
-    counts = {
-        name: int((images["label"] == name).sum() if target == "label" else _objects(images, name)) for name in dropped
-    }
-    what = "image" if target == "label" else "object"
     reason = "{} of class '{}' left out: target.classes does not name it."
     return selected, [
-        Diagnostic("info", "class_not_chosen", "", reason.format(plural(counts[name], what), name)) for name in dropped
+        Diagnostic("info", "class_not_chosen", "", reason.format(dataset.count(name), name)) for name in dropped
     ]
-
-
-def _objects(images: pl.DataFrame, name: str) -> int:
-    from viewfinder.data import boxes
-
-    return sum(box["category"] == name for text in images["boxes"] for box in boxes.from_json(text))
 
 
 def _split(dataset: Dataset, design: Design) -> pl.DataFrame:
@@ -129,12 +118,6 @@ def _split(dataset: Dataset, design: Design) -> pl.DataFrame:
         stratify=wanted.stratify,
         seed=wanted.seed,
     )
-
-
-def _table(images: pl.DataFrame) -> pl.DataFrame:
-    """Return what split.parquet holds."""
-    target = "label" if "label" in images.columns else "boxes"
-    return images.select("image", "split", target)
 
 
 def _info(source: Source, dataset: Dataset, images: pl.DataFrame, design: Design, start: Start, now: float) -> RunInfo:

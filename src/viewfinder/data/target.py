@@ -1,0 +1,45 @@
+"""What a dataset has to be learned: one row a task, so that nothing else asks for the task by name."""
+
+import json
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from viewfinder.data import boxes
+
+
+@dataclass(frozen=True)
+class Target:
+    """The column of the index that holds what is to be learned.
+
+    `unit` is what has a class: an image, or an object in one. `shown` returns the class of each unit in a cell; `only`
+    returns a cell without the other classes, or None when the image has to go.
+    """
+
+    column: str
+    unit: str
+    shown: Callable[[str], list[str]]
+    only: Callable[[str, Set[str]], str | None]
+
+    @property
+    def is_objects(self) -> bool:
+        """Whether an image may hold several, or none."""
+        return self.unit == "object"
+
+
+def _categories(cell: str) -> list[str]:
+    return [box["category"] for box in boxes.from_json(cell)]
+
+
+def _boxes_of(cell: str, classes: Set[str]) -> str:
+    return json.dumps([box for box in boxes.from_json(cell) if box["category"] in classes], ensure_ascii=False)
+
+
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {
+        "classification": Target(
+            "label", "image", lambda label: [label], lambda label, classes: label if label in classes else None
+        ),
+        "detection": Target("boxes", "object", _categories, _boxes_of),
+    }
+)
