@@ -74,7 +74,7 @@ def test_the_defaults_are_the_contracts():
 
 def test_the_defaults_of_detection():
     design = of(task="detection")
-    assert design.metrics.optimize == "f1"
+    assert design.metrics.optimize == "map"
     assert design.training.model == "fasterrcnn_resnet50_fpn"
     assert design.augmentation.affine.rotate is False
     assert of("augmentation.affine.rotate=true", task="detection").augmentation.affine.rotate is True
@@ -120,7 +120,7 @@ def test_a_design_is_frozen():
         ("training.early_stopping.min_delta=-0.1", "training.early_stopping.min_delta"),
         ("training.batch_size=0", "training.batch_size"),
         ("runtime.devices=gpu", "runtime.devices"),
-        ("runtime.precision=fp16", "auto, fp32, bf16, bf16_frozen"),
+        ("runtime.precision=fp16", "auto, fp32, bf16"),
         ("runtime.workers=-1", "runtime.workers"),
         ("task=segmentation", "Unknown task 'segmentation'. Choose one of: classification, detection"),
         ("traning.epochs=3", "Did you mean 'training'?"),

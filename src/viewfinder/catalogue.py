@@ -1,14 +1,12 @@
 """The catalogue: one row a model, and the only place outside its builder that names it.
 
-Parameters and FLOPs are of one image at the input size (detection: 800 × 1088 or 320 × 427 px, backbone only for
-input size (detection: 800 × 1088 or 320 × 448 px, and as many proposals as are ever judged), counted with
-`torch.utils.flop_counter`; a FLOP here is one multiply-add. A test counts them again.
+Parameters and FLOPs are of one image at the input size (detection: 800 × 1088 or 320 × 448 px, and as many proposals
+as are ever judged), counted with `torch.utils.flop_counter`; a FLOP here is one multiply-add. A test counts them again.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
 from viewfinder.errors import DesignError, unknown
 
@@ -48,8 +46,6 @@ class Model:
     """A model that can be trained: what builds it, what it starts from, and the defaults that `auto` stands for.
 
     `builder` is a dotted name, so that this table imports no torch. `learning_rates` has a rate for each optimizer.
-    `bf16`: which layers train faster in bfloat16 on a CPU that computes in it: "all", or only the "frozen" ones, for
-    depthwise convolutions are slow backward in bfloat16.
     """
 
     name: str
@@ -67,7 +63,6 @@ class Model:
     batch_size: int
     epochs: int
     min_delta: float
-    bf16: Literal["all", "frozen"]
     gradient_clip: float | None = None
 
 
@@ -123,7 +118,6 @@ def _efficientnet(
         batch_size=32,
         epochs=50,
         min_delta=0.0001,
-        bf16="frozen",
     )
 
 
@@ -198,7 +192,6 @@ ROWS = (
         batch_size=32,
         epochs=25,
         min_delta=0.0001,
-        bf16="frozen",
     ),
     Model(
         name="fasterrcnn_resnet50_fpn",
@@ -222,7 +215,6 @@ ROWS = (
         batch_size=4,
         epochs=12,
         min_delta=0.002,
-        bf16="all",
     ),
     Model(
         name="fasterrcnn_efficientnet_lite0_fpn",
@@ -232,15 +224,14 @@ ROWS = (
         mean=HALF,
         std=HALF,
         layers=_lite0("backbone.body.", scale=320 * 448 / 224**2),
-        parameters=7093416,
-        mflops=2992,
+        parameters=7242265,
+        mflops=5673,
         input_size=320,
         retrained_layers=8,
         learning_rates=_rates(1e-3),
         batch_size=4,
         epochs=12,
         min_delta=0.002,
-        bf16="frozen",
     ),
 )
 

@@ -15,7 +15,6 @@ from viewfinder.errors import DesignError, unknown
 
 Auto = Literal["auto"]
 DEVICES = "auto, cpu, cuda:0 (or another number), mps"
-Precision = Literal["fp32", "bf16", "bf16_frozen"]
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "adagrad", "adadelta", "adamw"]
 
 
@@ -196,8 +195,8 @@ class Runtime(Section):
     """Where and how it is computed."""
 
     devices: str = Field("auto", description="auto | cpu | cuda:0 | mps")
-    precision: Literal["auto", "fp32", "bf16", "bf16_frozen"] = Field(
-        "auto", description="auto | fp32 | bf16 | bf16_frozen (frozen layers only). Of training; judging is always fp32"
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto | fp32 | bf16. Of training; judging is always fp32"
     )
     workers: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto", description="Processes that load images; 0: the trainer itself. Never changes results"

@@ -85,11 +85,11 @@ DETECTION = Task(
         Metric("map", "AP 0.50:0.95", "COCO average precision, mean over IoU 0.50 to 0.95 and classes."),
         Metric("map_50", "AP 0.50", "COCO average precision where a box counts from IoU 0.50; mean of classes."),
     ),
-    default_metric="f1",
+    default_metric="map",
     engine="viewfinder.engine.detection:Detection",
     overrides={
         "augmentation": {"affine": {"rotate": False}},
-        "training": {"schedule": {"kind": "exponential", "gamma": 0.8}},
+        "training": {"schedule": {"kind": "exponential", "gamma": 0.75}},
     },
 )
 

@@ -152,6 +152,15 @@ def test_separators_and_byte_order_marks(load, folder, separator, bom):
     assert load(folder / "t.csv").classes == ("b", "é")
 
 
+def test_a_column_that_is_there_twice(load, folder):
+    (folder / "t.csv").write_text("image,label,label\nphotos/0.png,a,x\nphotos/1.png,b,y\n")
+    dataset = load(folder / "t.csv")
+    assert dataset.classes == ("a", "b")
+    assert [d.reason for d in dataset.diagnostics if d.kind == "repeated_column"] == [
+        "Column 'label' is there again; the first counts."
+    ]
+
+
 def test_a_row_with_too_many_cells_is_listed_and_the_others_are_read(load, folder):
     text = 'image,label,note\nphotos/0.png,a,"x, ""y"""\nphotos/1.png,b,,oops\n\nphotos/1.png,b\n'
     (folder / "t.csv").write_text(text)

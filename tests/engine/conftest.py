@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from runs import EPOCHS
 from viewfinder.engine import loop
 from viewfinder.service.preparing import prepare
 
@@ -48,3 +49,17 @@ def trained(queued):
         return run
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished(trained, colors, squares):
+    """Return a function that gives a finished run of a source; not to be changed."""
+    runs = {}
+
+    def get(name):
+        if name not in runs:
+            source = {"colors": colors, "squares": squares}[name]
+            runs[name] = trained(source, {"training.epochs": EPOCHS[name], "training.batch_size": 4})
+        return runs[name]
+
+    return get

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from viewfinder import catalogue
-from viewfinder.engine import build, layers
+from viewfinder.engine import build, device, layers
 from viewfinder.engine.examples import Example, Item
 from viewfinder.engine.optimizers import make
 from viewfinder.engine.task import engine_of
@@ -126,28 +127,41 @@ def test_frozen_layers_drop_nothing(row, built):
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "fasterrcnn_efficientnet_lite0_fpn"])
-def test_frozen_layers_compute_in_bf16_only_while_asked_and_give_float32(name):
+def test_bf16_is_for_all_convolutions_but_depthwise_ones_that_learn_and_only_while_asked(name):
     row = catalogue.get(name)
     network = build.network(row, 2, "frozen").eval()
-    frozen, retrained = (network.get_submodule(row.layers[i].modules[0]) for i in (2, -1))
-    inside, kinds = {"frozen": [], "retrained": []}, {}
-    convolutions = {
-        key: next(m for m in layer.modules() if isinstance(m, torch.nn.Conv2d))
-        for key, layer in (("frozen", frozen), ("retrained", retrained))
-    }
-    for key, convolution in convolutions.items():
-        convolution.register_forward_hook(lambda m, x, y, key=key: inside[key].append(y.dtype))
-    frozen.register_forward_hook(lambda m, x, y: kinds.update(out=y.dtype))
+    layers.freeze(network, row, retrained=2)
+    inside = {}
+    for key, index, kind in (("frozen", 2, "dw"), ("learning", -2, "dw"), ("learning", -2, "pw")):
+        found = [m for m in network.get_submodule(row.layers[index].modules[0]).modules() if isinstance(m, nn.Conv2d)]
+        convolution = next(m for m in found if (m.groups > 1) == (kind == "dw"))
+        convolution.register_forward_hook(
+            lambda m, x, y, key=key, kind=kind: inside.setdefault(f"{key} {kind}", []).append(y.dtype)
+        )
     images = torch.rand(1, 3, 64, 64) if row.task == "classification" else [torch.rand(3, 64, 64)]
     with torch.no_grad():
         plain = network(images)
-        with layers.frozen_in_bf16(network, row, retrained=1):
+        with device.bf16(network, torch.device("cpu")):
             network(images)
         again = network(images)
     assert inside == {
-        "frozen": [torch.float32, torch.bfloat16, torch.float32],
-        "retrained": [torch.float32, torch.float32, torch.float32],
+        "frozen dw": [torch.float32, torch.bfloat16, torch.float32],
+        "learning dw": [torch.float32, torch.float32, torch.float32],
+        "learning pw": [torch.float32, torch.bfloat16, torch.float32],
     }
-    assert kinds["out"] == torch.float32
     if row.task == "classification":
         assert torch.equal(plain, again)
+
+
+@pytest.mark.parametrize("name", ["fasterrcnn_resnet50_fpn", "fasterrcnn_efficientnet_lite0_fpn"])
+def test_heads_compute_in_bf16_but_boxes_are_in_float32(name):
+    """In bfloat16 a box at 300 px would be two pixels off."""
+    row = catalogue.get(name)
+    network = build.network(row, 2, "frozen").eval()
+    kinds = {}
+    network.rpn.head.bbox_pred.register_forward_hook(lambda m, x, y: kinds.update(inside=y.dtype))
+    network.rpn.head.register_forward_hook(lambda m, x, y: kinds.update(rpn=[t.dtype for part in y for t in part]))
+    network.roi_heads.box_predictor.register_forward_hook(lambda m, x, y: kinds.update(box=[t.dtype for t in y]))
+    with torch.no_grad(), device.bf16(network, torch.device("cpu")):
+        network([torch.rand(3, 64, 64)])
+    assert kinds == {"inside": torch.bfloat16, "rpn": [torch.float32] * 10, "box": [torch.float32] * 2}

@@ -2,34 +2,25 @@
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor, nn
 
-from viewfinder.catalogue import Model
-from viewfinder.design import Precision, Runtime
+from viewfinder.design import Runtime
 
 MAX_WORKERS = 8
 
 
-def resolve(runtime: Runtime, row: Model, retrained: int) -> Runtime:
-    """Return the runtime section with every `auto` replaced by what suits this machine.
-
-    Where the device computes in bfloat16, it is used for what trains faster in it.
-    """
+def resolve(runtime: Runtime) -> Runtime:
+    """Return the runtime section with every `auto` replaced by what suits this machine."""
     device = choose(runtime.devices)
     precision = runtime.precision
     if precision == "auto":
-        precision = _fastest_precision(device, row, retrained) if _has_bf16(device) else "fp32"
+        precision = "bf16" if _has_bf16(device) else "fp32"
     workers = min(MAX_WORKERS, max(1, cores() - 1)) if runtime.workers == "auto" else runtime.workers
     return runtime.model_copy(update={"devices": str(device), "precision": precision, "workers": workers})
-
-
-def _fastest_precision(device: torch.device, row: Model, retrained: int) -> Precision:
-    if device.type == "cuda" or row.bf16 == "all":
-        return "bf16"
-    return "bf16_frozen" if retrained < len(row.layers) else "fp32"
 
 
 def _has_bf16(device: torch.device) -> bool:
@@ -68,7 +59,29 @@ def cores() -> int:
 
 
 @contextmanager
-def bf16(device: torch.device) -> Iterator[None]:
-    """Compute in bfloat16 where that is safe."""
-    with torch.autocast(device.type, torch.bfloat16):
-        yield
+def bf16(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Compute in bfloat16 where that is safe and fast.
+
+    On a CPU the backward pass of a depthwise convolution is slow in it, so those that learn compute in float32.
+    """
+    slow = [module for module in network.modules() if device.type == "cpu" and _learns_depthwise(module)]
+    for module in slow:
+        module.forward = _in_fp32(module.forward)
+    try:
+        with torch.autocast(device.type, torch.bfloat16):
+            yield
+    finally:
+        for module in slow:
+            del module.forward  # the instance's; the class's own is back
+
+
+def _learns_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1 and module.weight.requires_grad
+
+
+def _in_fp32(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def converted(x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return forward(x.float())
+
+    return converted

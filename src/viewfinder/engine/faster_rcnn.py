@@ -36,8 +36,17 @@ class Normalise(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision 
 def _detector(row: Model, backbone: nn.Module, **settings: Any) -> nn.Module:
     network = FasterRCNN(backbone, box_score_thresh=MIN_CONFIDENCE, box_detections_per_img=MAX_DETECTIONS, **settings)
     network.transform = Normalise(row)
+    for module in (network.rpn.head, network.roi_heads.box_predictor):
+        module.register_forward_hook(_to_float32)
     built: nn.Module = network
     return built
+
+
+def _to_float32(module: nn.Module, images: Any, output: Any) -> Any:
+    """Return what a head says in float32, whatever it computed in: in bfloat16 a box is two pixels off at 300."""
+    if isinstance(output, Tensor):
+        return output.float()
+    return type(output)(_to_float32(module, images, one) for one in output)
 
 
 class ResNet50:
@@ -65,9 +74,9 @@ class ResNet50:
 
 
 class Lite0Pyramid(nn.Module):
-    """EfficientNet-Lite0 without its last convolution, and a feature pyramid of strides 8 to 64."""
+    """EfficientNet-Lite0 without its last convolution, and a feature pyramid of strides 4 to 64."""
 
-    TAPS: ClassVar = {2: 40, 4: 112, 6: 320}  # block → channels
+    TAPS: ClassVar = {1: 24, 2: 40, 4: 112, 6: 320}  # block → channels
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -92,7 +101,7 @@ class Lite0:
 
     CHANNELS = 128
     HIDDEN = 512
-    ANCHORS_PX = ((16, 24), (32, 48), (64, 96), (128, 192))
+    ANCHORS_PX = ((16,), (32,), (64,), (128,), (256,))
     ASPECTS = (0.5, 1.0, 2.0)
 
     @classmethod

@@ -1,10 +1,6 @@
 """Which layers learn: the last N backbone layers and the head. The others stay exactly as they are."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from viewfinder.catalogue import Model
 
@@ -22,28 +18,6 @@ def freeze(network: nn.Module, row: Model, retrained: int) -> None:
     layers = backbone_layers(network, row)
     for layer in layers[: len(layers) - retrained]:
         layer.requires_grad_(False)
-
-
-@contextmanager
-def frozen_in_bf16(network: nn.Module, row: Model, retrained: int) -> Iterator[None]:
-    """Compute the frozen backbone layers in bfloat16 for the time being; their outputs come in float32."""
-    layers = backbone_layers(network, row)
-    frozen = [module for layer in layers[: len(layers) - retrained] for module in layer]
-    for module in frozen:
-        module.forward = _in_bf16(module.forward)
-    try:
-        yield
-    finally:
-        for module in frozen:
-            del module.forward  # the instance's; the class's own is back
-
-
-def _in_bf16(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    def converted(x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, torch.bfloat16):
-            return forward(x).float()
-
-    return converted
 
 
 def train_mode(network: nn.Module, row: Model, retrained: int, keep_statistics: bool) -> None:

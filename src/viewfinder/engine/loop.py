@@ -77,8 +77,7 @@ class Trainer:
 
     def _resolved(self, design: Design) -> Design:
         self.asked_for = design.runtime.devices
-        row, count = catalogue.get(design.training.model), int(design.training.retrained_layers)
-        design = design.model_copy(update={"runtime": device.resolve(design.runtime, row, count)})
+        design = design.model_copy(update={"runtime": device.resolve(design.runtime)})
         self.run.write_design(design)
         return design
 
@@ -224,12 +223,7 @@ class Trainer:
         )
 
     def _precision(self) -> AbstractContextManager[None]:
-        match self.design.runtime.precision:
-            case "bf16":
-                return device.bf16(self.device)
-            case "bf16_frozen":
-                return layers.frozen_in_bf16(self.network, self.row, int(self.training.retrained_layers))
-        return nullcontext()
+        return device.bf16(self.network, self.device) if self.design.runtime.precision == "bf16" else nullcontext()
 
     def _readable(self, examples: Sequence[Example]) -> list[Example]:
         """Return the examples that could be read; tell of each other image once."""

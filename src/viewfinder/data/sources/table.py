@@ -34,6 +34,7 @@ TARGET_NAMES = ("label", "class", "target", "category", "labels", "class_name", 
 _NO_CATEGORY = "it has no category"
 _HEAD_BYTES = 1 << 20
 _MAX_CELL = 2**31 - 1
+_REPEATED = "_duplicated_"  # how polars marks a name that was there before
 _SAMPLE = 1000  # rows looked at to tell what a column holds
 
 
@@ -102,7 +103,15 @@ def _csv(path: Path) -> Table:
             f"'{path}' has no header: its first line holds '{data[0]}', which is an image. "
             "Put a line with the names of the columns above it, such as image,label."
         )
-    return Table(path, columns, numbers or range(1, frame.height + 1), problems)
+    repeated = [name for name in columns if _REPEATED in name and name.rpartition(_REPEATED)[0] in columns]
+    notes = tuple(
+        info(
+            "repeated_column", path.name, f"Column '{name.rpartition(_REPEATED)[0]}' is there again; the first counts."
+        )
+        for name in repeated
+    )
+    kept = {name: column for name, column in columns.items() if name not in repeated}
+    return Table(path, kept, numbers or range(1, frame.height + 1), (*problems, *notes))
 
 
 def _csv_frame(source: Path | bytes, separator: str) -> pl.DataFrame:

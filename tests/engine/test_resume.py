@@ -1,0 +1,85 @@
+"""Runs that are stopped, resumed and extended."""
+
+import pytest
+
+from runs import EPOCHS, StopAfter, rows, same_tensors, told, weights
+from viewfinder.engine import loop
+from viewfinder.errors import RunError
+from viewfinder.service.training import reopen
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "count"),
+    [
+        ("colors", "step", 1),
+        ("colors", "step", 8),
+        ("colors", "epoch", 1),
+        ("squares", "step", 4),
+        ("squares", "evaluating", 1),
+    ],
+)
+def test_a_stopped_run_goes_on_as_if_it_had_not(name, kind, count, finished, queued, colors, squares):
+    """In the first epoch, in a later one, between two, and while judging: all is bit-identical in the end."""
+    whole = finished(name)
+    source = {"colors": colors, "squares": squares}[name]
+    run = queued(source, {"training.epochs": EPOCHS[name], "training.batch_size": 4})
+    assert loop.train(run, StopAfter(run, kind, count)) == "stopped"
+    assert run.info().status == "stopped"
+    assert not run.stop_requested
+    assert told(run, "stopped")
+    assert run.epochs().height < EPOCHS[name]
+    assert loop.train(run) == "finished"
+    assert rows(run) == rows(whole)
+    assert same_tensors(weights(run), weights(whole))
+    assert run.predictions().equals(whole.predictions())
+    assert (run.info().best_epoch, run.info().threshold) == (whole.info().best_epoch, whole.info().threshold)
+
+
+def test_stopping_keeps_the_best_model(queued, colors):
+    run = queued(colors, {"training.epochs": 9})
+    loop.train(run, StopAfter(run, "epoch", 2))
+    assert run.epochs().height == 2
+    assert run.model_info().epoch == run.info().best_epoch
+    assert run.predictions().height == run.info().dataset.counts["test"]
+    assert run.report()
+
+
+def test_a_stop_before_the_first_step(queued, colors):
+    run = queued(colors)
+    run.request_stop()
+    assert loop.train(run) == "stopped"
+    assert run.epochs().is_empty()
+    assert loop.train(run) == "finished"
+
+
+def test_a_finished_run_is_extended(finished, queued, colors, tmp_path):
+    """To more epochs: the first ones stay, and all is as if they had been wanted from the start."""
+    run = queued(colors, {"training.epochs": 2, "training.batch_size": 4})
+    loop.train(run)
+    first = rows(run)
+    reopen(run, epochs=3)
+    assert loop.train(run) == "finished"
+    assert rows(run)[:2] == first
+    assert rows(run) == rows(finished("colors"))
+    assert same_tensors(weights(run), weights(finished("colors")))
+
+
+def test_an_early_stopped_run_is_extended_with_new_patience(queued, colors):
+    settings = {"training.early_stopping.patience": 1, "training.early_stopping.min_delta": 5, "training.epochs": 9}
+    run = queued(colors, settings)
+    assert loop.train(run) == "finished"
+    assert run.epochs().height == 2
+    assert "early stopping" in run.info().reason
+    reopen(run, epochs=10)
+    loop.train(run)
+    assert run.epochs().height == 3
+
+
+def test_a_damaged_checkpoint_is_said(queued, colors):
+    run = queued(colors, {"training.epochs": 9})
+    loop.train(run, StopAfter(run, "epoch", 1))
+    (run.path / "checkpoint" / "state.pt").write_bytes(b"torn")
+    with pytest.raises(RunError, match="checkpoint"):
+        loop.train(run)
+    assert run.info().status == "failed"
+    assert run.model_info()
