@@ -68,7 +68,7 @@ def measure(row: Model, retrained: int) -> dict[str, float]:
         with precisions[precision]():
             value = loss()
         optimizer.zero_grad(set_to_none=True)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimizer.step()
 
     times: dict[str, list[float]] = {precision: [] for precision in precisions}
