@@ -7,10 +7,13 @@ BIN := .venv/bin
 endif
 STAMP := .venv/.installed
 
-.PHONY: demo test test-fast check format clean
+.PHONY: demo serve test test-fast check format clean
 
 demo: $(STAMP)
 	$(BIN)/viewfinder demo
+
+serve: $(STAMP)
+	$(BIN)/viewfinder serve
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

@@ -5,7 +5,10 @@ ViewfinderError
 │   ├── SourceError       a source cannot be read or recognised
 │   ├── DesignError       a design is not valid
 │   ├── WeightsError      weights cannot be had, or are not the model's
-│   └── RunError          a run folder is missing, in use, or not in a state for what was asked
+│   ├── RunError          a run folder is missing, in use, or not in a state for what was asked
+│   └── StoreError        the library cannot be used, or has no such thing
+│       ├── NotFoundError there is no such thing
+│       └── ConflictError somebody else changed the same value meanwhile
 └── TrainingError         a training failed for a reason of its own
 
 An error names the thing, the value, the choices and the way out, in one message.
@@ -37,6 +40,22 @@ class WeightsError(InputError):
 
 class RunError(InputError):
     """A run folder is missing, in use, or not in a state for what was asked."""
+
+
+class StoreError(InputError):
+    """The library cannot be used, or has no such thing."""
+
+
+class NotFoundError(StoreError):
+    """There is no such thing, or no longer."""
+
+
+class ConflictError(StoreError):
+    """Somebody else changed the same value meanwhile: `theirs` is what it is now, `yours` what it was to become."""
+
+    def __init__(self, name: str, theirs: object, yours: object) -> None:
+        super().__init__(f"{name} was changed to {theirs} meanwhile, not to your {yours}. Choose one of both.")
+        self.name, self.theirs, self.yours = name, theirs, yours
 
 
 class TrainingError(ViewfinderError):

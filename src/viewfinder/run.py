@@ -21,6 +21,7 @@ from viewfinder import design_file
 from viewfinder.design import Design
 from viewfinder.errors import RunError
 from viewfinder.events import ADAPTER, AnyEvent, Event
+from viewfinder.lock import take
 
 Status = Literal["queued", "running", "finished", "stopped", "failed"]
 
@@ -265,15 +266,15 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Hold the run's lock: there is one writer. Raise RunError when another process holds it."""
         try:
-            file = (self.path / "lock").open("a+b")
+            file = take(self.path / "lock")
         except OSError as error:
             raise RunError(f"The run folder '{self.path}' cannot be written: {error.strerror or error}.") from None
+        if file is None:
+            raise RunError(
+                f"The run '{self.path}' is being trained by another process. "
+                f"Creating the file '{self.path / 'stop'}' stops it cleanly."
+            )
         with file:
-            if not _try_lock(file):
-                raise RunError(
-                    f"The run '{self.path}' is being trained by another process. "
-                    f"Creating the file '{self.path / 'stop'}' stops it cleanly."
-                )
             yield
 
     def is_alive(self) -> bool:
@@ -335,20 +336,3 @@ def _replace(source: Path, target: Path, attempts: int = 20) -> None:
             if sys.platform != "win32" or attempt == attempts - 1:
                 raise
             time.sleep(0.05)
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    """Take the lock without waiting; it is released when the file is closed or the process ends, however it ends."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -2,7 +2,7 @@
 
 import typer
 
-from viewfinder.cli import data, demo, design, judging, models, training
+from viewfinder.cli import data, demo, design, judging, models, serve, training
 
 app = typer.Typer(
     name="viewfinder",
@@ -32,6 +32,7 @@ def _viewfinder(
 
 
 app.command()(demo.demo)
+app.command()(serve.serve)
 app.command()(data.sample)
 app.command()(data.check)
 app.command()(design.design)

@@ -1,4 +1,4 @@
-"""Small pictures for a report, as data URIs."""
+"""Small pictures, with boxes drawn on them."""
 
 import base64
 import io
@@ -18,11 +18,17 @@ COLORS = {"right": (86, 180, 233), "wrong": (255, 149, 0), "found": (255, 255, 2
 
 
 def data_uri(path: Path, boxes: Sequence[Mapping[str, Any]] = ()) -> str | None:
-    """Return the image, small and with its boxes drawn, as a JPEG data URI; None when it cannot be read any more.
+    """Return the image, small and with its boxes drawn, as a JPEG data URI; None when it cannot be read any more."""
+    content = jpeg(path, boxes, BOXES_PX if boxes else PLAIN_PX)
+    return "data:image/jpeg;base64," + base64.b64encode(content).decode("ascii") if content else None
+
+
+def jpeg(path: Path, boxes: Sequence[Mapping[str, Any]], longest: int) -> bytes | None:
+    """Return the image as JPEG, its longest side that many pixels at most, or just as many if boxes are drawn.
 
     A box is `{"bbox": [xmin, ymin, width, height], "kind": "right" | "wrong" | "found" | "missed", "label": "…"}`.
+    None is returned when the image cannot be read any more.
     """
-    longest = BOXES_PX if boxes else PLAIN_PX
     try:
         image = pixels.read(path, at_least=longest)
     except pixels.UnreadableImage:
@@ -33,7 +39,7 @@ def data_uri(path: Path, boxes: Sequence[Mapping[str, Any]] = ()) -> str | None:
     _draw(image, boxes, scale)
     file = io.BytesIO()
     image.save(file, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return file.getvalue()
 
 
 def _draw(image: Image.Image, boxes: Sequence[Mapping[str, Any]], scale: float) -> None:

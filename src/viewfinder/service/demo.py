@@ -8,6 +8,7 @@ from typing import Any
 from viewfinder import tasks
 from viewfinder.data import samples
 from viewfinder.service import launch
+from viewfinder.service.designs import wanted
 from viewfinder.service.predicting import predict, write
 from viewfinder.service.preparing import Prepared, free_folder, prepare
 
@@ -32,6 +33,12 @@ class Shown:
     metrics: dict[str, float | None]
     optimized: str
     seconds: float
+
+
+def quick_design(sample: str) -> dict[str, Any]:
+    """Return what the demo changes in the default design of a sample, nested as in a design file."""
+    model = {"training.model": tasks.get(samples.get(sample).task).bundled_model}
+    return wanted(settings={**model, **SETTINGS[sample]}).values
 
 
 def demo(

@@ -76,7 +76,7 @@ def train(run: RunFolder, watcher: Watcher | None = None) -> None:
     if ended.code == 0:
         return
     if run.info().status in ("queued", "running"):
-        _record_end(run, ended)
+        record_end(run, ended)
     info = run.info()
     if info.status == "stopped":
         raise KeyboardInterrupt
@@ -171,7 +171,7 @@ def _pass_on(folder: RunFolder, watcher: Watcher, offset: int) -> int:
     return offset
 
 
-def _record_end(run: RunFolder, ended: Ended) -> None:
+def record_end(run: RunFolder, ended: Ended) -> None:
     """Say in run.json how a trainer ended that could not say it itself."""
     with contextlib.suppress(RunError), run.locked():
         now = time.time()

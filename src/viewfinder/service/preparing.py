@@ -21,7 +21,7 @@ from viewfinder.errors import RunError
 from viewfinder.events import Diagnostic as DiagnosticEvent
 from viewfinder.events import Note
 from viewfinder.run import DatasetInfo, RunFolder, RunInfo
-from viewfinder.service.designs import Settings, wanted
+from viewfinder.service.designs import Settings, Wanted, wanted
 from viewfinder.service.estimate import Estimate, estimate
 from viewfinder.service.source import Progress, Source, load, task_of
 from viewfinder.service.weights import Start, starting_point
@@ -59,14 +59,27 @@ def prepare(
     if out is not None:
         refuse_used(Path(out))
     task = task_of(source.with_task(asked.task))
-    chosen = asked.design(task)
-    dataset, left_out = _selected(
-        load(source.with_task(task), group_column=asked.group_column, progress=progress), chosen
-    )
+    asked.design(task)
+    dataset = load(source.with_task(task), group_column=asked.group_column, progress=progress)
+    return prepare_dataset(dataset, asked, out, source=source.path, download=download, clock=clock)
+
+
+def prepare_dataset(
+    dataset: Dataset,
+    asked: Wanted,
+    out: Path | str | None = None,
+    *,
+    source: Path | None = None,
+    download: files.Progress | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Prepared:
+    """Make a run folder from a dataset that was read; `source` is where it was read from, if not its own folder."""
+    chosen = asked.design(dataset.task)
+    dataset, left_out = _selected(dataset, chosen)
     images = _split(dataset, chosen)
     start = starting_point(asked, chosen, download)
     resolved = resolve(start.design)
-    info = _info(source, dataset, images, resolved, start, clock())
+    info = _info(source or dataset.root, dataset, images, resolved, start, clock())
     table = images.select("image", "split", dataset.target.column)
     run = RunFolder.create(
         Path(out) if out is not None else free_folder("runs", dataset.name, clock()), resolved, info, table
@@ -120,12 +133,12 @@ def _split(dataset: Dataset, design: Design) -> pl.DataFrame:
     )
 
 
-def _info(source: Source, dataset: Dataset, images: pl.DataFrame, design: Design, start: Start, now: float) -> RunInfo:
+def _info(source: Path, dataset: Dataset, images: pl.DataFrame, design: Design, start: Start, now: float) -> RunInfo:
     found = Counter(images["split"].to_list())
     counts = {name: found[name] for name in ("train", "validation", "test")}
     data = DatasetInfo(
         name=dataset.name,
-        source=str(_absolute(source.path)),
+        source=str(_absolute(source)),
         root=_absolute(dataset.root).as_posix(),
         format=dataset.format,
         classes=dataset.classes,

@@ -1,0 +1,1 @@
+"""What starts queued runs and keeps watch over them."""

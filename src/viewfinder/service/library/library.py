@@ -1,0 +1,77 @@
+"""The library: one folder with a database and everything that it names."""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from platformdirs import user_data_path
+
+from viewfinder.errors import NotFoundError, StoreError
+from viewfinder.lock import take
+from viewfinder.run import RunFolder
+from viewfinder.service.library.watch import Watch
+from viewfinder.store import Analysis, Database, Dataset, Run, open_database
+
+HOME_VARIABLE = "VIEWFINDER_HOME"
+Row = TypeVar("Row", Dataset, Analysis, Run)
+
+
+def default_home() -> Path:
+    """Return the folder that VIEWFINDER_HOME names, or the user's own for application data."""
+    named = os.environ.get(HOME_VARIABLE)
+    return Path(named).expanduser().absolute() if named else user_data_path("viewfinder", appauthor=False)
+
+
+class Library:
+    """An open library. `clock` tells seconds since 1970 (UTC); `data_roots` are the folders that may be imported."""
+
+    def __init__(self, home: Path, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self.home, self.database, self.clock = home, database, clock
+        self.data_roots: tuple[Path, ...] = (Path.home(),)
+        self.imports: dict[str, Any] = {}
+        self._watches: dict[Path, Watch] = {}
+
+    def watch(self, run: RunFolder) -> Watch:
+        """Return the one watch of a run."""
+        return self._watches.setdefault(run.path, Watch(run))
+
+    @classmethod
+    def open(cls, home: Path | None = None, clock: Callable[[], float] = time.time) -> "Library":
+        """Open the library of a folder, made if it is not there; raise StoreError when it cannot be used."""
+        home = home or default_home()
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"'{home}' cannot be used: {error.strerror or error}. Name another in {HOME_VARIABLE}."
+            ) from None
+        return cls(home, open_database(home / "viewfinder.db"), clock)
+
+    @contextlib.contextmanager
+    def served(self) -> Iterator[None]:
+        """Be the one server of the library; raise StoreError when there is another."""
+        file = take(self.home / "server.lock")
+        if file is None:
+            raise StoreError(
+                f"Another `viewfinder serve` uses '{self.home}'. End it first, or name another folder in "
+                f"{HOME_VARIABLE}."
+            )
+        with file:
+            yield
+
+    def get(self, kind: type[Row], identity: str) -> Row:
+        """Return a row by its id; raise StoreError when there is none."""
+        with self.database.reading() as session:
+            row = session.get(kind, identity)
+        if row is None:
+            raise NotFoundError(f"There is no {kind.__name__.lower()} '{identity}'. It may have been deleted.")
+        return row
+
+
+def new_id() -> str:
+    """Return an id that was never used: eight hexadecimal digits."""
+    return secrets.token_hex(4)

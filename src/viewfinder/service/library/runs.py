@@ -1,0 +1,104 @@
+"""Runs of analyses: asked for, queued, started one after the other, and read from their folders."""
+
+import shutil
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from viewfinder.run import RunFolder, RunInfo
+from viewfinder.service.designs import Wanted
+from viewfinder.service.library import analyses, datasets
+from viewfinder.service.library.library import Library, new_id
+from viewfinder.service.preparing import prepare_dataset
+from viewfinder.store import Analysis, Dataset, Run
+
+FINAL = ("finished", "stopped", "failed")
+
+
+def create(library: Library, analysis: Analysis, name: str = "", request: str | None = None) -> Run:
+    """Prepare a run of an analysis's design and queue it; raise InputError for what is wrong with it.
+
+    A `request` that was made before returns the run that it made.
+    """
+    if request and (there := _of_request(library, request)):
+        return there
+    dataset = library.get(Dataset, analysis.dataset_id)
+    row = Run(
+        id=new_id(), analysis_id=analysis.id, name=name or _free_name(library, analysis), folder="", state="queued",
+        created=library.clock(), request=request,
+    )  # fmt: skip
+    row.folder = f"runs/{row.id}"
+    asked = Wanted(analyses.values_of(library, analysis), {})
+    folder = library.home / row.folder
+    prepare_dataset(datasets.index(library, dataset), asked, folder, clock=library.clock)
+    try:
+        with library.database.writing() as session:
+            session.add(row)
+    except IntegrityError:
+        shutil.rmtree(folder, ignore_errors=True)
+        if there := _of_request(library, request or ""):
+            return there
+        raise
+    return row
+
+
+def runs(library: Library, analysis: Analysis | None = None) -> list[Run]:
+    """Return all runs, or those of an analysis, the newest first."""
+    query = sa.select(Run).order_by(Run.created.desc())
+    with library.database.reading() as session:
+        return list(session.scalars(query if analysis is None else query.where(Run.analysis_id == analysis.id)))
+
+
+def folder(library: Library, run: Run) -> RunFolder:
+    """Return the run's folder."""
+    return RunFolder.open(library.home / run.folder)
+
+
+def info(library: Library, run: Run) -> RunInfo:
+    """Return what the run's folder says of it."""
+    return folder(library, run).info()
+
+
+def unfinished(library: Library) -> list[Run]:
+    """Return the runs that are queued or running, the oldest first."""
+    query = sa.select(Run).where(Run.state.not_in(FINAL)).order_by(Run.created)
+    with library.database.reading() as session:
+        return list(session.scalars(query))
+
+
+def claim(library: Library, run: Run, *, again: bool = False) -> bool:
+    """Make a queued run a running one, or, `again`, start a running one once more; return whether it still was that."""
+    was = "running" if again else "queued"
+    return _update(library, run, was, state="running", attempts=run.attempts + 1)
+
+
+def set_state(library: Library, run: Run, state: str, error: str | None = None) -> None:
+    """Write down what a run's folder says."""
+    with library.database.writing() as session:
+        session.execute(sa.update(Run).where(Run.id == run.id).values(state=state, error=error))
+
+
+def stop(library: Library, run: Run) -> None:
+    """Ask a run to stop; a queued one never starts."""
+    if not _update(library, run, "queued", state="stopped"):
+        folder(library, run).request_stop()
+
+
+def _update(library: Library, run: Run, was: str, **values: Any) -> bool:
+    """Change a run's row if it still is as it was seen, in that state; return whether it was."""
+    seen = (Run.id == run.id, Run.state == was, Run.attempts == run.attempts)
+    with library.database.writing() as session:
+        row = session.scalars(sa.select(Run).where(*seen)).one_or_none()
+        for name, value in values.items() if row else ():
+            setattr(row, name, value)
+    return row is not None
+
+
+def _of_request(library: Library, request: str) -> Run | None:
+    with library.database.reading() as session:
+        return session.scalars(sa.select(Run).where(Run.request == request)).one_or_none()
+
+
+def _free_name(library: Library, analysis: Analysis) -> str:
+    return f"Run {len(runs(library, analysis)) + 1}"

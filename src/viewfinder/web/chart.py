@@ -1,0 +1,45 @@
+"""Charts of the pages: one look, readable in light and dark."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nicegui import ui
+
+COLORS = ("#2f7bd9", "#e08a00", "#1f9d78", "#b85cc4", "#d9485f", "#5f6caf", "#8a7a1f", "#3aa6b9", "#a0522d", "#708090")
+_TEXT = {"color": "#7d8994"}
+_LINES = {"lineStyle": {"color": "rgba(125, 137, 148, 0.28)"}}
+
+
+def axis(name: str = "", **options: Any) -> dict[str, Any]:
+    """Return an axis of numbers; `options` are ECharts' own, None is left out."""
+    given = {key: value for key, value in options.items() if value is not None}
+    named = {"name": name, "nameLocation": "middle", "nameGap": 26, "nameTextStyle": _TEXT} if name else {}
+    return {"type": "value", "axisLabel": _TEXT, "splitLine": _LINES, "axisLine": _LINES, **named, **given}
+
+
+def chart(series: Sequence[Mapping[str, Any]], x: Mapping[str, Any], y: Mapping[str, Any], **options: Any) -> ui.echart:
+    """Show series, each as ECharts takes it, over two axes; more than one are named in a legend."""
+    legend = {"top": 0, "type": "scroll", "textStyle": _TEXT} if len(series) > 1 else {"show": False}
+    built = {
+        "animation": False,
+        "color": list(COLORS),
+        "grid": {"left": 8, "right": 20, "top": 36 if len(series) > 1 else 12, "bottom": 24, "containLabel": True},
+        "legend": legend,
+        "tooltip": {"trigger": "axis"},
+        "xAxis": dict(x),
+        "yAxis": dict(y),
+        "series": [dict(one) for one in series],
+        **options,
+    }
+    return ui.echart(built).classes("w-full h-60")
+
+
+def line(name: str, points: Sequence[Any], **options: Any) -> dict[str, Any]:
+    """Return a line through (x, y) points; many points are drawn without dots."""
+    return {
+        "type": "line",
+        "name": name,
+        "data": list(points),
+        "symbolSize": 5,
+        "showSymbol": len(points) <= 30,
+    } | options

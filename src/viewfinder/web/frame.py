@@ -1,0 +1,63 @@
+"""What every page has: the header, the place for its content, and the look."""
+
+from asyncio import CancelledError
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from nicegui import run, ui
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+STYLE = Path(__file__).with_name("style.css")
+
+
+@contextmanager
+def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
+    """Lay out a page; `path` holds (text, address) of the pages above it."""
+    ui.page_title(f"{title} · Viewfinder")
+    ui.add_css(STYLE)
+    ui.colors(primary="#2563c9")
+    with ui.header().classes("vf-header shadow-none items-center q-py-sm"):
+        ui.link("Viewfinder", "/").classes("text-lg font-bold")
+        for text, address in path:
+            ui.label("/").classes("vf-soft")
+            ui.link(text, address)
+    with ui.column().classes("vf-page gap-5") as main:
+        main.props("role=main")
+        yield
+
+
+async def off_loop(work: Callable[Given, Result], *args: Given.args, **options: Given.kwargs) -> Result:
+    """Do in a thread what reads or writes: the event loop is everybody's."""
+    result = await run.io_bound(work, *args, **options)
+    if result is None:  # the server is closing
+        raise CancelledError
+    return result
+
+
+def heading(text: str, level: int = 1) -> None:
+    """Write a heading."""
+    with ui.element(f"h{level}"):
+        ui.label(text)
+
+
+@contextmanager
+def card(*classes: str) -> Iterator[None]:
+    """Draw a card around what follows."""
+    with ui.column().classes(" ".join(["vf-card w-full gap-3", *classes])):
+        yield
+
+
+def link_button(text: str, address: str, icon: str, look: str = "outline") -> ui.button:
+    """Show a link that looks like a button."""
+    return ui.button(text, icon=icon).props(f"{look} no-caps tag=a href={address} role=link")
+
+
+def fact(name: str, value: str) -> ui.label:
+    """Show a number large, with its name; return the label that holds it."""
+    with ui.column().classes("gap-0"):
+        ui.label(name).classes("vf-soft text-sm")
+        return ui.label(value).classes("vf-number")

@@ -1,0 +1,83 @@
+"""Home: what is running now, analyses, datasets."""
+
+from dataclasses import dataclass
+
+from nicegui import ui
+
+from viewfinder.service.library import analyses, datasets, runs
+from viewfinder.service.library.library import Library
+from viewfinder.store import Analysis, Dataset, Run
+from viewfinder.web.frame import card, heading, link_button, off_loop, page
+from viewfinder.words import plural
+
+
+@dataclass(frozen=True)
+class Content:
+    """What there is to show."""
+
+    datasets: list[Dataset]
+    analyses: list[Analysis]
+    runs: list[Run]
+
+
+def content(library: Library) -> Content:
+    """Read what there is."""
+    return Content(datasets.datasets(library), analyses.analyses(library), runs.runs(library))
+
+
+async def home(library: Library) -> None:
+    """Build the page."""
+    found = await off_loop(content, library)
+    with page("Home"):
+        _running([one for one in found.runs if one.state in ("queued", "running")])
+        _analyses(found)
+        _datasets(library, found.datasets)
+
+
+def _running(current: list[Run]) -> None:
+    if not current:
+        return
+    with card():
+        heading("Running now", 2)
+        for one in current:
+            with ui.row().classes("items-center gap-3"):
+                ui.spinner(size="1.2em") if one.state == "running" else ui.icon("schedule")
+                ui.link(one.name, f"/runs/{one.id}")
+                ui.label(one.state).classes("vf-soft")
+
+
+def _analyses(found: Content) -> None:
+    if not found.analyses:
+        return
+    names = {one.id: one.name for one in found.datasets}
+    heading("Analyses")
+    with ui.grid().classes("w-full gap-4 grid-cols-1 sm:grid-cols-2 md:grid-cols-3"):
+        for one in found.analyses:
+            with card():
+                ui.link(one.name, f"/analyses/{one.id}").classes("text-lg font-bold vf-link")
+                count = sum(each.analysis_id == one.id for each in found.runs)
+                ui.label(f"{names[one.dataset_id]}, {plural(count, 'run')}").classes("vf-soft")
+
+
+def _datasets(library: Library, rows: list[Dataset]) -> None:
+    with ui.row().classes("w-full items-center justify-between"):
+        heading("Datasets")
+        link_button("Add a dataset", "/datasets/new", "add")
+    with ui.grid().classes("w-full gap-4 grid-cols-1 sm:grid-cols-2"):
+        for one in rows:
+            with card():
+                ui.link(one.name, f"/datasets/{one.id}").classes("text-lg font-bold vf-link")
+                what = {"classification": "Image classification", "detection": "Object detection"}[one.task]
+                ui.label(f"{what}: {plural(one.images, 'image')}, {plural(len(one.classes), 'class')}").classes(
+                    "vf-soft"
+                )
+                if one.sample:
+                    ui.label("A sample that comes with Viewfinder.").classes("vf-soft text-sm")
+                ui.button("Design a training", on_click=lambda one=one: _begin(library, one)).props(
+                    "unelevated no-caps"
+                )
+
+
+async def _begin(library: Library, dataset: Dataset) -> None:
+    made = await off_loop(analyses.create, library, dataset)
+    ui.navigate.to(f"/analyses/{made.id}")

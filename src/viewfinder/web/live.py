@@ -1,0 +1,158 @@
+"""Run: a training as it goes, and what came of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from nicegui import run, ui
+
+from viewfinder.run import RunInfo
+from viewfinder.service.library import runs
+from viewfinder.service.library.library import Library
+from viewfinder.service.library.watch import Watched
+from viewfinder.store import Analysis, Run
+from viewfinder.web.chart import axis, chart, line
+from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page
+
+REFRESH_S = 1.0
+AXES = (axis("epoch", min=0), axis(scale=True))
+WORDS = {
+    "queued": "Waiting for its turn",
+    "running": "Training",
+    "finished": "Finished",
+    "stopped": "Stopped; the best model is kept",
+    "failed": "Failed",
+}
+
+
+@dataclass(frozen=True)
+class Now:
+    """What a run's page shows at a moment."""
+
+    row: Run
+    info: RunInfo
+    watched: Watched
+    epochs: pl.DataFrame
+
+    @property
+    def state(self) -> str:
+        """The state as the user should see it: the row's until the trainer has begun."""
+        return self.info.status if self.row.state != "stopped" else "stopped"
+
+
+def now(library: Library, identity: str) -> Now:
+    """Read where a run stands."""
+    row = library.get(Run, identity)
+    folder = runs.folder(library, row)
+    return Now(row, folder.info(), library.watch(folder).now(), folder.epochs())
+
+
+class RunPage:
+    """A run that is being looked at in one browser."""
+
+    def __init__(self, library: Library, first: Now, analysis: Analysis) -> None:
+        self.library, self.now, self.analysis = library, first, analysis
+        self.metric = first.watched.progress.metric
+
+    async def build(self) -> None:
+        """Build the page, and keep it up to date."""
+        path = [(self.analysis.name, f"/analyses/{self.analysis.id}"), (self.now.row.name, f"/runs/{self.now.row.id}")]
+        with page(self.now.row.name, path):
+            with ui.row().classes("w-full items-center justify-between"):
+                heading(self.now.row.name)
+                self.stop = ui.button("Stop", icon="stop", on_click=self._stop).props("outline no-caps")
+                address = f"/runs/{self.now.row.id}/result"
+                self.result = link_button("Result", address, "insights", "unelevated")
+            with card():
+                self.state = ui.label().classes("text-lg").props("role=status")
+                self.bar = ui.linear_progress(0, show_value=False).props('aria-label="Progress"')
+                with ui.row().classes("gap-8"):
+                    self.facts = {
+                        name: fact(title, "–")
+                        for name, title in (
+                            ("epoch", "Epoch"), ("metric", self.metric.title), ("speed", "Images/s"),
+                            ("left", "Time left"), ("patience", "Patience left"),
+                        )
+                    }  # fmt: skip
+                self.error = ui.label().classes("vf-wrong").props("role=alert")
+            with ui.grid().classes("w-full gap-4 grid-cols-1 md:grid-cols-2"):
+                with card():
+                    heading("Loss", 2)
+                    self.losses = chart([line(name, []) for name in ("training", f"{self.split} split")], *AXES)
+                with card():
+                    heading(f"{self.metric.title} on the {self.split} split", 2)
+                    self.metrics = chart([line(self.metric.title, [])], *AXES)
+            with card():
+                heading("Log", 2)
+                self.log = ui.log(max_lines=200).classes("w-full h-40")
+            self.told = 0
+            self._show()
+            self.timer = ui.timer(REFRESH_S, self._refresh)
+
+    @property
+    def split(self) -> str:
+        """The monitored split."""
+        return self.now.info.dataset.monitored_split
+
+    async def _refresh(self) -> None:
+        self.now = await off_loop(now, self.library, self.now.row.id)
+        self._show()
+        if self.now.state in runs.FINAL:
+            self.timer.deactivate()
+
+    def _show(self) -> None:
+        progress, state = self.now.watched.progress, self.now.state
+        over = state in runs.FINAL
+        part = (progress.epoch - 1 + progress.step / max(progress.steps, 1)) / max(progress.epochs, 1)
+        share = 1.0 if state == "finished" else max(0.0, part)
+        self.state.text = WORDS[state] + (f": {self.now.info.reason}" if over and self.now.info.reason else "")
+        self.bar.value = round(share, 3)
+        left = progress.seconds_left()
+        self.facts["epoch"].text = f"{progress.epoch} of {progress.epochs}" if progress.epoch else "–"
+        self.facts["metric"].text = f"{progress.best[0]:.3f}" if progress.best else "–"
+        self.facts["speed"].text = f"{progress.images_per_second:.3g}" if progress.images_per_second else "–"
+        self.facts["left"].text = "–" if over or left is None else _minutes(left)
+        self.facts["patience"].text = "–" if progress.patience_left is None else str(progress.patience_left)
+        self.error.text = self.now.info.error or self.now.row.error or ""
+        self.stop.visible, self.result.visible = not over, state in ("finished", "stopped")
+        title = self.now.row.name if over else f"{share:.0%} {self.now.row.name}"
+        ui.page_title(f"{title} · Viewfinder")
+        self._draw()
+        for note in self.now.watched.notes[self.told :]:
+            self.log.push(note)
+        self.told = len(self.now.watched.notes)
+
+    def _draw(self) -> None:
+        epochs = self.now.epochs
+        numbers = epochs["epoch"].to_list() if epochs.height else []
+
+        def column(name: str) -> list[list[Any]]:
+            return [list(point) for point in zip(numbers, epochs[name], strict=True)] if numbers else []
+
+        _plot(self.losses, [[list(p) for p in self.now.watched.steps], column(f"{self.split}_loss")])
+        _plot(self.metrics, [column(f"{self.split}_{self.metric.name}")])
+
+    async def _stop(self) -> None:
+        await run.io_bound(runs.stop, self.library, self.now.row)
+        ui.notify("It stops after this step; the best model is kept.")
+
+
+def _plot(chart: ui.echart, data: list[list[Any]]) -> None:
+    """Update a chart if its data changed: an update sends all of it."""
+    series = chart.options["series"]
+    if [one["data"] for one in series] != data:
+        for one, points in zip(series, data, strict=True):
+            one["data"] = points
+        chart.update()
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+async def live(library: Library, identity: str) -> None:
+    """Build the page of a run."""
+    first = await off_loop(now, library, identity)
+    analysis = await off_loop(library.get, Analysis, first.row.analysis_id)
+    await RunPage(library, first, analysis).build()

@@ -1,0 +1,142 @@
+"""The Training tab of a design: the model, how much of it learns, and how."""
+
+from typing import Any
+
+from nicegui import ui
+
+from viewfinder import catalogue, tasks
+from viewfinder.design import Design
+from viewfinder.service.library.outlook import Outlook, rates
+from viewfinder.web.chart import axis, chart, line
+from viewfinder.web.editing import Editing
+from viewfinder.web.frame import card, heading
+
+LEARNING = {
+    "retrained_layers": "Retrained layers",
+    "input_size": "Input size (px)",
+    "optimizer": "Optimizer",
+    "learning_rate": "Learning rate",
+    "weight_decay": "Weight decay",
+    "gradient_clip": "Gradient clip",
+}
+SCHEDULES = {"plateau": "on plateau", "step": "step", "exponential": "exponential", "none": "constant"}
+SCHEDULE = {"factor": "Factor", "patience": "Patience of the schedule", "step_size": "Step size", "gamma": "Gamma"}
+STOPPING = {"enabled": "Early stopping", "min_delta": "Delta", "patience": "Patience"}
+
+
+def training(editing: Editing) -> None:
+    """Build the tab."""
+    with card():
+        heading("Model", 2)
+        _models(editing)
+    _follows(editing)
+    with ui.grid().classes("w-full gap-4 grid-cols-1 md:grid-cols-2 items-start"):
+        with card():
+            heading("Learning", 2)
+            for name, title in LEARNING.items():
+                editing.setting(f"training.{name}", title)
+            if tasks.get(editing.dataset.task).class_weights:
+                editing.setting("training.class_weights")
+        with ui.column().classes("gap-4 w-full"):
+            with card():
+                heading("Schedule", 2)
+                _schedule(editing)
+                editing.setting("training.warmup", "Warm-up")
+            with card():
+                heading("Length", 2)
+                editing.setting("training.epochs", "Epochs")
+                editing.setting("training.batch_size", "Batch size per device")
+                memory = editing.outlook.estimate.memory_mb / 1000
+                ui.label(f"Takes about {memory:.1f} GB of memory.").classes("vf-soft text-sm")
+            with card():
+                heading("Early stopping", 2)
+                for name, title in STOPPING.items():
+                    editing.setting(f"training.early_stopping.{name}", title)
+
+
+def _follows(editing: Editing) -> None:
+    """Show the backbone and the learning rate; drawn again after every change."""
+
+    @ui.refreshable
+    def drawn() -> None:
+        with ui.row().classes("w-full gap-4 no-wrap max-md:flex-wrap items-stretch"):
+            with card():
+                heading("What is trained", 2)
+                _backbone(editing.outlook)
+            with card():
+                heading("Learning rate", 2)
+                _rate_chart(editing.outlook.design)
+
+    drawn()
+    editing.on_change(drawn.refresh)
+
+
+def _schedule(editing: Editing) -> None:
+    schedule = editing.design.training.schedule
+
+    async def choose(event: Any) -> None:
+        if wrong := await editing.change("training.schedule", {"kind": event.value}):
+            ui.notify(wrong, type="negative")
+
+    ui.select(SCHEDULES, label="Schedule", value=schedule.kind, on_change=choose).props("outlined dense").classes(
+        "w-full"
+    )
+    for name, title in SCHEDULE.items():
+        if name in type(schedule).model_fields:
+            editing.setting(f"training.schedule.{name}", title)
+
+
+def _models(editing: Editing) -> None:
+    chosen = editing.design.training.model
+
+    async def choose(name: str) -> None:
+        if wrong := await editing.change("training.model", name):
+            ui.notify(wrong, type="negative")
+
+    with ui.grid().classes("w-full gap-3 grid-cols-1 sm:grid-cols-2 lg:grid-cols-4"):
+        for row in catalogue.of_task(editing.dataset.task):
+            pressed = "true" if row.name == chosen else "false"
+            with (
+                ui.element("button")
+                .classes("vf-card vf-model text-left")
+                .props(f"type=button aria-pressed={pressed}")
+                .on("click", lambda row=row: choose(row.name))
+            ):
+                ui.label(row.name).classes("font-bold")
+                comes = "comes with Viewfinder" if row.weights.package else "fetched when needed"
+                for text in (
+                    f"{row.parameters / 1e6:.1f} million parameters, {row.weights.size_mb:g} MB",
+                    f"{row.input_size} px, {len(row.layers)} backbone layers",
+                    f"weights from {row.weights.trained_on}, {comes}",
+                ):
+                    ui.label(text).classes("vf-soft text-sm")
+
+
+def _backbone(seen: Outlook) -> None:
+    """Draw the backbone as blocks; those that learn are lit."""
+    training = seen.design.training
+    layers, retrained = catalogue.get(training.model).layers, int(training.retrained_layers)
+    with ui.row().classes("gap-1 items-end").props('role=img aria-label="The layers of the backbone"'):
+        for number, layer in enumerate(layers):
+            lit = number >= len(layers) - retrained
+            _block(layer.name, lit, 1.6 + 2.4 * (number + 1) / len(layers))
+        _block("head", True, 4.6)
+    share = f"{seen.trained_share:.0%} of the parameters"
+    ui.label(f"{retrained} of {len(layers)} backbone layers and the head learn: {share}.").classes("vf-soft text-sm")
+
+
+def _block(name: str, lit: bool, height_rem: float) -> None:
+    color = "on" if lit else "off"
+    style = f"width: 1.7rem; height: {height_rem}rem; background: var(--vf-{color})"
+    with ui.element("div").classes("rounded").style(style):
+        ui.tooltip(f"{name}: {'learns' if lit else 'frozen'}")
+
+
+def _rate_chart(design: Design) -> None:
+    plotted, example = rates(design)
+    lines = [line("learning rate", plotted, showSymbol=False)]
+    if example:
+        patience = getattr(design.training.schedule, "patience", 0)
+        name = f"only if the metric stalls for {patience + 1} epochs"
+        lines.append(line(name, example, showSymbol=False, step="end", lineStyle={"type": "dashed"}))
+    chart(lines, axis("epoch", max=int(design.training.epochs)), axis())

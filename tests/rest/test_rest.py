@@ -1,0 +1,97 @@
+"""The REST API in process: uploads, imports, and problems told as problem+json."""
+
+import time
+
+import pytest
+from fastapi.testclient import TestClient
+
+from viewfinder.rest.app import create_rest
+from viewfinder.service.library import uploads
+from viewfinder.service.library.library import Library
+
+
+@pytest.fixture
+def library(tmp_path):
+    opened = Library.open(tmp_path / "home")
+    opened.data_roots = (tmp_path,)
+    yield opened
+    opened.database.close()
+
+
+@pytest.fixture
+def api(library):
+    with TestClient(create_rest(library)) as client:
+        yield client
+
+
+def finished(api, identity):
+    for _ in range(200):
+        answer = api.get(f"/imports/{identity}").json()
+        if answer["dataset"] or answer["error"]:
+            return answer
+        time.sleep(0.05)
+    raise AssertionError("the import did not end")
+
+
+def test_an_upload_becomes_a_dataset(api, colors, library):
+    identity = api.post("/uploads").json()["id"]
+    for path in colors.rglob("*.png"):
+        name = f"my colors/{path.relative_to(colors).as_posix()}"
+        assert api.put(f"/uploads/{identity}/files/{name}", content=path.read_bytes()).status_code == 204
+    begun = api.post("/imports", json={"upload": identity, "name": "my colors"})
+    assert begun.status_code == 202
+    dataset = finished(api, begun.json()["id"])["dataset"]
+    assert (dataset["name"], dataset["images"], dataset["classes"]) == ("my colors", 30, ["blue", "green", "red"])
+    assert api.get(f"/datasets/{dataset['id']}").json() == dataset
+    assert [one["id"] for one in api.get("/datasets").json()] == [dataset["id"]]
+    assert list((library.home / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "/etc/x.png", "C:/x.png", "..\\x.png"])
+def test_no_file_leaves_its_upload(api, library, name):
+    from urllib.parse import quote
+
+    identity = api.post("/uploads").json()["id"]
+    answer = api.put(f"/uploads/{identity}/files/{quote(name, safe='')}", content=b"x")
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert [path for path in library.home.rglob("*") if path.name == "x.png"] == []
+
+
+def test_a_file_that_is_too_large_leaves_nothing(api, library, monkeypatch):
+    monkeypatch.setattr(uploads, "MOST_FILE_BYTES", 10)
+    identity = api.post("/uploads").json()["id"]
+    answer = api.put(f"/uploads/{identity}/files/a/x.png", content=b"x" * 11)
+    assert answer.status_code == 422
+    assert [path for path in uploads.folder_of(library, identity).rglob("*") if path.is_file()] == []
+
+
+def test_abandoned_uploads_are_removed(library):
+    first = uploads.begin(library)
+    library.clock = lambda: time.time() + uploads.ABANDONED_S + 60
+    uploads.begin(library)
+    assert not (library.home / "uploads" / first).exists()
+
+
+def test_what_cannot_be_imported_is_said(api, tmp_path):
+    (tmp_path / "empty").mkdir()
+    begun = api.post("/imports", json={"path": str(tmp_path / "empty")}).json()
+    assert "holds no images" in finished(api, begun["id"])["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/datasets/gone", None, 404),
+        ("GET", "/imports/gone", None, 404),
+        ("GET", "/nothing", None, 404),
+        ("DELETE", "/datasets", None, 405),
+        ("POST", "/imports", {}, 422),
+        ("POST", "/imports", {"path": "/etc"}, 422),
+        ("POST", "/imports", {"path": 3}, 422),
+        ("POST", "/imports", {"upload": "../.."}, 404),
+    ],
+)
+def test_problems_have_their_form(api, method, path, body, status):
+    answer = api.request(method, path, json=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert set(answer.json()) == {"type", "title", "status", "detail"}

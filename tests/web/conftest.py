@@ -1,0 +1,106 @@
+"""A real server in a process of its own, and a real browser."""
+
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+START_S = 60
+
+
+def _browser_path():
+    named = os.environ.get("VIEWFINDER_CHROMIUM")
+    return named or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium that is installed on this machine."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = _browser_path()
+    if not path:
+        pytest.skip("NO BROWSER: the pages are not tested. Install Chromium, or name one in VIEWFINDER_CHROMIUM.")
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def console_errors():
+    """What the browser's console called an error; anything left in it fails the test."""
+    return []
+
+
+@pytest.fixture
+def page(browser, console_errors):
+    """A page of a new visitor."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    opened = context.new_page()
+    opened.set_default_timeout(30_000)
+    opened.on("console", lambda message: console_errors.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: console_errors.append(str(error)))
+    yield opened
+    context.close()
+    assert console_errors == []
+
+
+class Server:
+    """`viewfinder serve` on a folder and a free port."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+
+    def start(self, *options) -> None:
+        environment = {**os.environ, "VIEWFINDER_HOME": str(self.home)}
+        command = [sys.executable, "-m", "viewfinder", "serve", "--port", str(self.port), *options]
+        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        end = time.monotonic() + START_S
+        while True:
+            if self._answers():
+                return
+            assert self.process.poll() is None, self.process.stderr.read()
+            assert time.monotonic() < end, "the server did not start"
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def stop(self, kill: bool = False) -> int:
+        self.process.kill() if kill else self.process.terminate()
+        code = self.process.wait(20)
+        self.process.stderr.close()
+        return code
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A server that is started; its trainers are stopped with it."""
+    made = Server(tmp_path / "home")
+    try:
+        made.start()
+        yield made
+    finally:
+        if made.process.poll() is None:
+            made.stop()
+        for folder in (made.home / "runs").glob("*"):
+            (folder / "stop").touch()
