@@ -230,6 +230,15 @@ class RunFolder:
         replace(folder / "model.safetensors", lambda file: file.write(weights))
         replace(folder / "model.json", lambda file: file.write((info.model_dump_json(indent=2) + "\n").encode()))
 
+    def write_threshold(self, threshold: float, note: Event) -> None:
+        """Have the model report boxes from another confidence on, and say so in the events; nobody may be training."""
+        with self.locked():
+            info = read_model_info(self.model_path()).model_copy(update={"threshold": threshold})
+            text = info.model_dump_json(indent=2) + "\n"
+            replace(self.path / "model" / "model.json", lambda file: file.write(text.encode()))
+            self.update(threshold=threshold)
+            self.append(note)
+
     def append(self, event: Event) -> None:
         """Append an event; one write, so that lines of several writers never mix.
 

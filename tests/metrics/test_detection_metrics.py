@@ -9,7 +9,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from viewfinder.metrics.detection import NO_OBJECT, NOT_DETECTED, best_threshold, measure
+from viewfinder.metrics.detection import NO_OBJECT, NOT_DETECTED, best_threshold, counted, measure
 from viewfinder.tasks import DETECTION
 
 CLASSES = ["cat", "dog", "owl"]
@@ -156,6 +156,21 @@ def test_exactly_half_overlap_counts():
     assert measure(truth, predicted, ["cat"])["metrics"]["f1"] == 1.0
     predicted = [[box("cat", 0, 0, 10, 4.99, 0.9)]]
     assert measure(truth, predicted, ["cat"])["metrics"]["f1"] == 0.0
+
+
+def test_what_is_counted_quickly_is_what_is_measured():
+    truth, predicted = scenes(7, images=20, objects=5, digits=2)
+    for threshold in (0.0, 0.3, 0.8):
+        quick, whole = counted(truth, predicted, CLASSES, threshold), measure(truth, predicted, CLASSES, threshold)
+        assert quick["confusion"] == whole["confusion"]
+        assert quick["metrics"] == {name: whole["metrics"][name] for name in quick["metrics"]}
+
+
+def test_another_overlap_may_be_asked_for():
+    truth, predicted = [[box("cat", 0, 0, 10, 10)]], [[box("cat", 0, 0, 10, 6, 0.9)]]  # IoU 0.6
+    found = [counted(truth, predicted, ["cat"], 0.5, iou)["metrics"]["f1"] for iou in (0.3, 0.6, 0.61, 0.9)]
+    assert found == [1.0, 1.0, 0.0, 0.0]
+    assert counted(truth, predicted, ["cat"], 0.5, 0.61)["confusion"]["counts"] == [[0, 1], [1, 0]]
 
 
 def test_equal_thresholds_go_to_the_higher():

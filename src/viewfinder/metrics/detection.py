@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from viewfinder.metrics.coco import average_precisions
-from viewfinder.metrics.matching import Box, Boxes, match
+from viewfinder.metrics.matching import IOU, Box, Boxes, match
 from viewfinder.metrics.ranking import MAX_POINTS, Floats, Ints, Ranking, mean, thin
 
 NO_OBJECT = "not an object"
@@ -47,6 +47,25 @@ def measure(
         "confusion": _confusion(things, boxes, matched, classes, chosen),
         "curves": _curves(classes, rankings) if curves else {},
         "notes": _notes(things, boxes, classes, precisions.means, len(truth)),
+    }
+
+
+def counted(
+    truth: Sequence[Sequence[Box]],
+    predicted: Sequence[Sequence[Box]],
+    classes: Sequence[str],
+    threshold: float,
+    least_iou: float = IOU,
+) -> dict[str, Any]:
+    """Return what `measure` counts at a threshold, without the average precisions: quick, and at any IoU in 0 … 1."""
+    things, boxes = Boxes.of(truth, classes), Boxes.of(predicted, classes)
+    matched = match(things, boxes, least_iou=least_iou)
+    rankings = _rankings(things, boxes, matched, len(classes))
+    per_class = [_per_class(name, ranking, {}, threshold) for name, ranking in zip(classes, rankings, strict=True)]
+    return {
+        "metrics": {name: mean(row[name] for row in per_class) for name in ("f1", "precision", "recall")},
+        "per_class": per_class,
+        "confusion": _confusion(things, boxes, matched, classes, threshold, least_iou),
     }
 
 
@@ -102,14 +121,16 @@ def _per_class(name: str, ranking: Ranking, precisions: dict[str, float | None],
     }
 
 
-def _confusion(things: Boxes, boxes: Boxes, matched: Ints, classes: Sequence[str], threshold: float) -> dict[str, Any]:
+def _confusion(
+    things: Boxes, boxes: Boxes, matched: Ints, classes: Sequence[str], threshold: float, least_iou: float = IOU
+) -> dict[str, Any]:
     size = len(classes)
     above = boxes.confidence >= threshold
     boxes, matched = boxes.keep(above), matched[above]
     missed = np.ones(len(things), bool)
     missed[matched[matched >= 0]] = False
     free_things, free_boxes = np.flatnonzero(missed), np.flatnonzero(matched < 0)
-    mistaken = match(things.keep(missed), boxes.keep(matched < 0), same_class=False)
+    mistaken = match(things.keep(missed), boxes.keep(matched < 0), same_class=False, least_iou=least_iou)
     matched = matched.copy()
     matched[free_boxes[mistaken >= 0]] = free_things[mistaken[mistaken >= 0]]
     rows = np.where(matched >= 0, np.append(things.category, size)[matched], size)

@@ -49,16 +49,16 @@ class Boxes:
         return Boxes(self.xywh[mask], self.image[mask], self.category[mask], self.confidence[mask], self.unknown)
 
 
-def match(truth: Boxes, predicted: Boxes, *, same_class: bool = True) -> Ints:
+def match(truth: Boxes, predicted: Boxes, *, same_class: bool = True, least_iou: float = IOU) -> Ints:
     """Return for each predicted box the number of the true object it is, or -1.
 
     From the highest confidence down (ties in the order given), a predicted box takes the object of its image (and, with
-    `same_class`, of its class) that it overlaps most, of those not taken yet, with an intersection over union ≥ 0.5.
-    So what is above some confidence does not depend on what is below it.
+    `same_class`, of its class) that it overlaps most, of those not taken yet, with an intersection over union of at
+    least `least_iou`. So what is above some confidence does not depend on what is below it.
     """
     rank = np.empty(len(predicted), np.int64)
     rank[np.argsort(-predicted.confidence, kind="stable")] = np.arange(len(predicted))
-    one, other, overlap = _overlapping(truth, predicted, same_class)
+    one, other, overlap = _overlapping(truth, predicted, same_class, least_iou)
     order = np.lexsort((-other, -overlap, rank[one]))
     matched, taken = [-1] * len(predicted), [False] * len(truth)
     for box, thing in zip(one[order].tolist(), other[order].tolist(), strict=True):
@@ -67,8 +67,8 @@ def match(truth: Boxes, predicted: Boxes, *, same_class: bool = True) -> Ints:
     return np.array(matched, np.int64)
 
 
-def _overlapping(truth: Boxes, predicted: Boxes, same_class: bool) -> tuple[Ints, Ints, Floats]:
-    """Return all pairs with IoU ≥ 0.5 as (predicted number, truth number, IoU), a bounded number computed at once."""
+def _overlapping(truth: Boxes, predicted: Boxes, same_class: bool, least: float) -> tuple[Ints, Ints, Floats]:
+    """Return all pairs with IoU ≥ `least` as (predicted number, truth number, IoU), a bounded number at once."""
     truth_key, key = _keys(truth, predicted, same_class)
     by_key = np.argsort(truth_key, kind="stable")
     sorted_keys = truth_key[by_key]
@@ -76,7 +76,7 @@ def _overlapping(truth: Boxes, predicted: Boxes, same_class: bool) -> tuple[Ints
     count = np.searchsorted(sorted_keys, key, side="right") - first
     chunk = np.cumsum(count) // _PAIRS_AT_ONCE
     found = [
-        _pairs(part, first[part], count[part], by_key, truth.xywh, predicted.xywh)
+        _pairs(part, first[part], count[part], by_key, truth.xywh, predicted.xywh, least)
         for part in np.split(np.arange(len(key)), np.flatnonzero(np.diff(chunk)) + 1)
     ]
     ones, others, overlaps = zip(*found, strict=True)
@@ -91,13 +91,13 @@ def _keys(truth: Boxes, predicted: Boxes, same_class: bool) -> tuple[Ints, Ints]
 
 
 def _pairs(
-    part: Ints, first: Ints, count: Ints, by_key: Ints, truth: Floats, predicted: Floats
+    part: Ints, first: Ints, count: Ints, by_key: Ints, truth: Floats, predicted: Floats, least: float
 ) -> tuple[Ints, Ints, Floats]:
     one = np.repeat(part, count)
     offset = np.arange(len(one)) - np.repeat(np.cumsum(count) - count, count)
     other = by_key[np.repeat(first, count) + offset]
     overlap = iou(predicted[one], truth[other])
-    near = overlap >= IOU - 1e-10
+    near = overlap >= least - 1e-10
     return one[near], other[near], overlap[near]
 
 

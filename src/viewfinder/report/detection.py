@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from viewfinder.metrics import detection as metrics
-from viewfinder.metrics.matching import Boxes, match
+from viewfinder.metrics.matching import IOU, Boxes, match
 from viewfinder.report.charts import Chart, Mark, Series, many_note, per_class
 
 SIZES = (("small", "under 32 × 32 px", 0.0, 32.0**2), ("medium", "to 96 × 96 px", 32.0**2, 96.0**2),
@@ -152,23 +152,35 @@ def mistakes(judged: Mapping[str, Any], answers: pl.DataFrame, limit: int) -> li
     return sorted(wrong, key=lambda row: (-row["errors"], -row["confidence"], row["image"]))[:limit]
 
 
-def _mistake(image: str, things: list[dict[str, Any]], boxes: list[dict[str, Any]]) -> dict[str, Any]:
-    classes = sorted({box["category"] for box in [*things, *boxes]})
-    matched = match(Boxes.of([things], classes), Boxes.of([boxes], classes)).tolist() if boxes else []
+def drawn(things: list[dict[str, Any]], boxes: list[dict[str, Any]], least_iou: float = IOU) -> list[dict[str, Any]]:
+    """Return the boxes of an image as pictures show them: found or missed things, right or wrong boxes."""
+    matched = _matched(things, boxes, least_iou)
     missed = [number not in set(matched) for number in range(len(things))]
-    drawn = [
+    return [
         *(_drawn(thing, "missed" if lost else "found", f"missed {thing['category']}" if lost else "")
           for thing, lost in zip(things, missed, strict=True)),
         *(_drawn(box, "wrong" if thing < 0 else "right", f"{box['category']} {box['confidence']:.2f}")
           for box, thing in zip(boxes, matched, strict=True)),
     ]  # fmt: skip
+
+
+def _matched(things: list[dict[str, Any]], boxes: list[dict[str, Any]], least_iou: float = IOU) -> list[int]:
+    classes = sorted({box["category"] for box in [*things, *boxes]})
+    if not boxes:
+        return []
+    return [int(n) for n in match(Boxes.of([things], classes), Boxes.of([boxes], classes), least_iou=least_iou)]
+
+
+def _mistake(image: str, things: list[dict[str, Any]], boxes: list[dict[str, Any]]) -> dict[str, Any]:
+    matched = _matched(things, boxes)
+    missed = [number not in set(matched) for number in range(len(things))]
     wrong = [box for box, thing in zip(boxes, matched, strict=True) if thing < 0]
     lost = [thing for thing, lost in zip(things, missed, strict=True) if lost]
     return {
         "image": image,
         "title": f"{len(wrong)} wrong, {len(lost)} missed, of {len(boxes)} reported and {len(things)} real",
         "text": " ".join(filter(None, [_listed("Wrong", wrong), _listed("Missed", lost)])),
-        "boxes": drawn,
+        "boxes": drawn(things, boxes),
         "errors": len(wrong) + len(lost),
         "confidence": sum(box["confidence"] for box in wrong),
     }

@@ -78,7 +78,9 @@ class RunPage:
             with ui.grid().classes("w-full gap-4 grid-cols-1 md:grid-cols-2"):
                 with card():
                     heading("Loss", 2)
-                    self.losses = chart([line(name, []) for name in ("training", f"{self.split} split")], *AXES)
+                    self.losses = chart(
+                        [line("training", [], showSymbol=False), line(f"{self.split} split", [])], *AXES
+                    )
                 with card():
                     heading(f"{self.metric.title} on the {self.split} split", 2)
                     self.metrics = chart([line(self.metric.title, [])], *AXES)

@@ -6,6 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from viewfinder.errors import RunError
+from viewfinder.events import Note
 from viewfinder.run import RunFolder, RunInfo
 from viewfinder.service.designs import Wanted
 from viewfinder.service.library import analyses, datasets
@@ -83,6 +85,14 @@ def stop(library: Library, run: Run) -> None:
     """Ask a run to stop; a queued one never starts."""
     if not _update(library, run, "queued", state="stopped"):
         folder(library, run).request_stop()
+
+
+def use_threshold(library: Library, run: Run, threshold: float) -> None:
+    """Have a detector's model report boxes from this confidence on; raise RunError while it is being trained."""
+    if not 0 <= threshold <= 1:
+        raise RunError(f"The threshold is {threshold}; a confidence is between 0 and 1.")
+    note = Note(time=library.clock(), message=f"The threshold was set to {threshold:.4g}.")
+    folder(library, run).write_threshold(threshold, note)
 
 
 def _update(library: Library, run: Run, was: str, **values: Any) -> bool:

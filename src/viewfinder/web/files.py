@@ -1,0 +1,64 @@
+"""Files that pages refer to: pictures that were encoded anew, reports, models."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, PlainTextResponse, Response
+
+from viewfinder.errors import InputError, NotFoundError
+from viewfinder.service.library import gallery, runs
+from viewfinder.service.library.judged import Judged, View
+from viewfinder.service.library.library import Library
+from viewfinder.store import Dataset, Run
+
+NOSNIFF = {"X-Content-Type-Options": "nosniff"}
+IMMUTABLE = {**NOSNIFF, "Cache-Control": "private, max-age=31536000, immutable"}
+KEPT = {
+    "report.html": "report.html",
+    "predictions.parquet": "predictions.parquet",
+    "model.safetensors": "model/model.safetensors",
+}
+
+
+def add_files(app: FastAPI, library: Library) -> None:
+    """Add the addresses of files to the application."""
+
+    @app.get("/healthz")
+    def _health() -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    @app.get("/files/datasets/{identity}/{sha256}.jpg")
+    def _thumbnail(identity: str, sha256: str) -> Response:
+        return _jpeg(lambda: gallery.thumbnail(library, library.get(Dataset, identity), sha256), IMMUTABLE)
+
+    @app.get("/files/runs/{identity}/images/{row}.jpg")
+    def _judged(identity: str, row: int, threshold: float | None = None, iou: float = 0.5) -> Response:
+        def picture() -> bytes:
+            judged = Judged(runs.folder(library, library.get(Run, identity)))
+            return judged.picture(row, None if threshold is None else View(threshold, iou))
+
+        return _jpeg(picture, NOSNIFF)
+
+    @app.get("/files/runs/{identity}/{name}")
+    def _kept(identity: str, name: str) -> Response:
+        try:
+            return _file(runs.folder(library, library.get(Run, identity)).path, name)
+        except InputError:
+            return Response(status_code=404)
+
+
+def _jpeg(make: Callable[[], bytes], headers: dict[str, str]) -> Response:
+    try:
+        return Response(make(), media_type="image/jpeg", headers=headers)
+    except InputError:
+        return Response(status_code=404)
+
+
+def _file(folder: Path, name: str) -> Response:
+    path = folder / KEPT.get(name, "")
+    if not path.is_file():
+        raise NotFoundError(f"There is no '{name}'.")
+    if name.endswith(".html"):
+        return FileResponse(path, headers={**NOSNIFF, "Content-Security-Policy": "sandbox"})
+    return FileResponse(path, headers=NOSNIFF, filename=name)

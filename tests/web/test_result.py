@@ -1,0 +1,79 @@
+"""The result of a run: its matrix, the images behind a cell, the threshold."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from viewfinder.service.library import analyses, datasets
+from viewfinder.service.library.library import Library
+from viewfinder.store import Run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def shown(tmp_path, colors, squares, colors_run, squares_run):
+    """A library that holds a finished run of each task, named after its source."""
+    library = Library.open(tmp_path / "home")
+    for source, run in ((colors, colors_run), (squares, squares_run)):
+        analysis = analyses.create(library, datasets.add(library, source))
+        shutil.copytree(run.path, library.home / "runs" / source.name)
+        row = Run(source.name, analysis.id, f"On {source.name}", f"runs/{source.name}", "finished", 1.0)
+        with library.database.writing() as session:
+            session.add(row)
+    library.database.close()
+
+
+@pytest.fixture
+def server(shown, server):
+    """The server, over that library."""
+    return server
+
+
+def pictures_are_there(page):
+    return page.wait_for_function(
+        "[...document.querySelectorAll('.vf-gallery img')].length > 0 && "
+        "[...document.querySelectorAll('.vf-gallery img')].every(i => i.complete && i.naturalWidth)"
+    )
+
+
+def test_a_cell_leads_to_its_images(server, page, colors_run):
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/runs/colors/result")
+    confusion = colors_run.report()["confusion"]
+    expect(page.locator(".vf-confusion td")).to_have_count(len(confusion["labels"]) ** 2)
+    row = next(i for i, counts in enumerate(confusion["counts"]) if sum(counts))
+    column = max(range(len(confusion["labels"])), key=lambda i: confusion["counts"][row][i])
+    truth, said = confusion["labels"][row], confusion["predicted_labels"][column]
+    count = confusion["counts"][row][column]
+    page.get_by_role("link", name=f"{count} of {truth} taken for {said}").click()
+    page.wait_for_url(re.compile(f"truth={truth}&predicted={said}"))
+    expect(page.locator(".vf-gallery figure")).to_have_count(count)
+    pictures_are_there(page)
+    expect(page.get_by_role("heading", name="Precision and recall")).to_be_visible()
+
+
+def test_the_threshold_is_tried_live_and_used(server, page, squares_run):
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/runs/squares/result")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("overlap (IoU) from 0.50")
+    slider = page.get_by_role("slider", name="Confidence")
+    slider.locator("[tabindex]").focus()
+    for _ in range(12):
+        page.keyboard.press("PageDown")
+    expect(status).to_contain_text("Confidence from 0.01")
+    page.get_by_role("button", name="Use this threshold").click()
+    expect(page.get_by_text("The model now reports boxes from 0.01 on.")).to_be_visible()
+    model = json.loads((server.home / "runs" / "squares" / "model" / "model.json").read_text())
+    assert model["threshold"] == 0.01
+    page.get_by_role("button", name="Back to optimal").click()
+    expect(status).to_contain_text(f"Confidence from {squares_run.info().threshold:.2f}")
+    page.get_by_role("button", name="Show the matrix so").click()
+    page.wait_for_url(re.compile("threshold="))
+    page.locator(".vf-confusion a").first.click()
+    pictures_are_there(page)
