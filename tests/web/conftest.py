@@ -27,6 +27,7 @@ def browser():
     path = _browser_path()
     if not path:
         pytest.skip("NO BROWSER: the pages are not tested. Install Chromium, or name one in VIEWFINDER_CHROMIUM.")
+    playwright.expect.set_options(timeout=30_000)  # a busy machine is slow, not wrong
     with playwright.sync_playwright() as running:
         opened = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
