@@ -166,13 +166,25 @@ class RunFolder:
         rows = path.read_bytes().rpartition(b"\n")[0] if path.is_file() else b""
         if not rows.strip():
             return pl.DataFrame()
-        table = pl.read_csv(rows, infer_schema=False, truncate_ragged_lines=True)
-        return table.with_columns(pl.col("epoch").cast(pl.Int64), pl.exclude("epoch").cast(pl.Float64, strict=False))
+        try:
+            table = pl.read_csv(rows, infer_schema=False, truncate_ragged_lines=True)
+            numbers = pl.exclude("epoch").cast(pl.Float64, strict=False)
+            return table.with_columns(pl.col("epoch").cast(pl.Int64), numbers)
+        except pl.exceptions.PolarsError:
+            raise RunError(f"'{path}' is damaged: it is not the table of epochs that a training writes.") from None
 
     def report(self) -> dict[str, Any]:
         """Read report.json; empty when there is none yet."""
         path = self.path / "report.json"
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            content = None
+        if not isinstance(content, dict):
+            raise RunError(f"'{path}' is damaged: it is not a report.")
+        return content
 
     def model_path(self) -> Path:
         """Return the folder of the best model; raise RunError when no epoch is finished."""

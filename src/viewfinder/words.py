@@ -1,5 +1,9 @@
 """Numbers and names in sentences."""
 
+import shlex
+import sys
+from pathlib import Path
+
 
 def plural(count: int, noun: str) -> str:
     """Return `1 image`, `1,797 images`, `3 classes`."""
@@ -10,3 +14,10 @@ def plural(count: int, noun: str) -> str:
 def visible(text: str) -> str:
     """Return a text of one line: line breaks and control characters, which a name may hold, are shown as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def typed(path: Path) -> str:
+    """Return a path as it can be typed into a shell."""
+    if sys.platform == "win32":
+        return f'"{path}"' if " " in str(path) else str(path)
+    return shlex.quote(str(path))

@@ -193,3 +193,11 @@ def test_without_words_the_help_is_shown(type_in):
     assert (code, out) == (2, "")
     assert err.startswith("Usage: viewfinder")
     assert type_in("--version")[1].startswith("viewfinder ")
+
+
+def test_a_name_that_no_system_allows(type_in, colors, tmp_path):
+    long = tmp_path / ("x" * 300)
+    for words in (("train", colors, "--out", long), ("predict", long, colors), ("sample", "digits", long)):
+        code, out, told = type_in(*words)
+        assert (code, out, told.count("\n")) == (2, "", 1)
+        assert "is longer than this system allows" in told

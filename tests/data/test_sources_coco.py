@@ -135,12 +135,13 @@ def test_bad_entries_are_listed(load, source, kinds, boxes_of):
 
 def test_a_category_id_that_is_there_twice(load, source):
     content = json.loads((source / "annotations.json").read_text())
-    content["categories"].append({"id": 2, "name": "wolf"})
+    content["categories"] += [{"id": 2, "name": "wolf"}, {"id": 3, "name": None}]
     write(source / "annotations.json", content)
     dataset = load(source)
     assert dataset.classes == ("cat", "dog")
     assert [d.reason for d in dataset.diagnostics if d.kind == "malformed_annotation"] == [
-        "Category 'wolf' repeats the id 2, which stays that of 'dog'."
+        "A category lacks id or name: {'id': 3, 'name': None}.",
+        "Category 'wolf' repeats the id 2, which stays that of 'dog'.",
     ]
 
 

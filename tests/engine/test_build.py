@@ -1,5 +1,6 @@
 """Building networks and filling them from weight files, against timm's and torchvision's own."""
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -241,3 +242,15 @@ def test_a_detector_sees_images_at_the_size_they_come_in(name, training):
     assert images.image_sizes == [(70, 90)]
     assert images.tensors.shape == (1, 3, 96, 96)  # padded to a multiple of 32
     assert torch.equal(seen[0]["boxes"], targets[0]["boxes"])
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_lite0"])
+def test_a_new_classifier_finds_every_class_about_as_likely(name):
+    torch.manual_seed(0)
+    row = catalogue.get(name)
+    network = build.network(row, 2, "frozen").train()
+    if name == "efficientnet_lite0":
+        build.load_pretrained(network, row, BUNDLED)
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(network(torch.rand(16, 3, 64, 64)), torch.tensor([0, 1] * 8))
+    assert loss.item() == pytest.approx(math.log(2), rel=0.15)

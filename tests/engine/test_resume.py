@@ -1,10 +1,13 @@
 """Runs that are stopped, resumed and extended."""
 
+import shutil
+
 import pytest
 
 from runs import EPOCHS, StopAfter, rows, same_tensors, told, weights
 from viewfinder.engine import loop
-from viewfinder.errors import RunError
+from viewfinder.errors import DesignError, RunError
+from viewfinder.run import RunFolder
 from viewfinder.service.training import reopen
 
 
@@ -83,3 +86,12 @@ def test_a_damaged_checkpoint_is_said(queued, colors):
         loop.train(run)
     assert run.info().status == "failed"
     assert run.model_info()
+
+
+def test_a_number_of_epochs_that_is_not_possible_changes_nothing(finished, tmp_path):
+    shutil.copytree(finished("colors").path, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    before = {name: (run.path / name).read_bytes() for name in ("run.json", "design.yaml")}
+    with pytest.raises(DesignError, match=r"training\.epochs"):
+        reopen(run, 999_999_999)
+    assert {name: (run.path / name).read_bytes() for name in before} == before

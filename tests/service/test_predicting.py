@@ -105,6 +105,24 @@ def test_a_model_without_its_weights_is_said_before_a_process_starts(colors_run,
             use(tmp_path / "run")
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_damaged_description_of_a_model_is_said(colors_run, colors, tmp_path, content):
+    shutil.copytree(colors_run.path, tmp_path / "run")
+    (tmp_path / "run" / "model" / "model.json").write_text(content)
+    with pytest.raises(RunError, match=r"model\.json' cannot be read as a model"):
+        predict(tmp_path / "run", colors)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("epochs.csv", "a,b\n1,2\n"), ("report.json", "[]"), ("report.json", "{")]
+)
+def test_a_damaged_run_is_said_by_compare(colors_run, tmp_path, name, content):
+    shutil.copytree(colors_run.path, tmp_path / "run")
+    (tmp_path / "run" / name).write_text(content)
+    with pytest.raises(RunError, match=f"{name}' is damaged"):
+        compare([tmp_path / "run", colors_run])
+
+
 def test_an_image_that_is_named_twice_is_predicted_once(colors_run, colors):
     folder = colors / "blue"
     found = predict(colors_run, [folder / "blue 1.png", folder, colors / "red" / ".." / "blue" / "blue 0.png"])

@@ -40,6 +40,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     except ViewfinderError as error:
         return _refuse(str(error), code=1)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return _refuse(f"the name '{str(error.filename)[:60]}…' is longer than this system allows.")
     except NotShownError as error:
         return _not_shown(error.code, error.reason)
     except (KeyboardInterrupt, typer.Abort):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from viewfinder.cli.options import ImageColumn, Json, SourcePath, TargetColumn, Task, source_of
-from viewfinder.cli.output import document, quoted, show, table
-from viewfinder.words import plural, visible
+from viewfinder.cli.output import document, show, table
+from viewfinder.words import plural, typed, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def sample(
     if json:
         document({"sample": name, "path": str(path)})
     else:
-        show(f"Written to {path}. Next: viewfinder train {quoted(path)}")
+        show(f"Written to {path}. Next: viewfinder train {typed(path)}")
 
 
 def check(
@@ -75,7 +75,7 @@ def summary(report: dict[str, Any]) -> str:
     lines += ["", table(columns, rows), "", *finding_lines(report["diagnostics"])]
     if report["obstacle"]:
         return "\n".join([*lines, f"It cannot be trained as it is: {report['obstacle']}"])
-    return "\n".join([*lines, f"Next: viewfinder train {quoted(Path(report['source']))}"])
+    return "\n".join([*lines, f"Next: viewfinder train {typed(Path(report['source']))}"])
 
 
 WORDS = {"error": "Left out", "warning": "To look at", "info": "To know"}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from viewfinder.cli.options import Json
-from viewfinder.cli.output import document, duration, metrics, quoted, show, tell
+from viewfinder.cli.output import document, duration, metrics, show, tell
+from viewfinder.words import typed
 
 if TYPE_CHECKING:
     from viewfinder.service.demo import Shown
@@ -58,7 +59,7 @@ def ending(shown: "list[Shown]", seconds: float) -> str:
         ]
     lines += [
         "\nNext:",
-        *(f"  viewfinder predict {quoted(one.run)} {quoted(one.images)}" for one in shown[:1]),
+        *(f"  viewfinder predict {typed(one.run)} {typed(one.images)}" for one in shown[:1]),
         "  viewfinder train FOLDER        with images of your own: a folder for each class, or boxes as COCO or VOC",
         "  viewfinder design FOLDER       to see and change what is proposed",
     ]

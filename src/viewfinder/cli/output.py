@@ -3,11 +3,8 @@
 import contextlib
 import json
 import math
-import shlex
-import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -97,13 +94,6 @@ def metrics(report: Mapping[str, Any]) -> str:
 def width(line: str) -> int:
     """Return how many columns of a terminal a text takes."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in line)
-
-
-def quoted(path: Path) -> str:
-    """Return a path as it can be typed into a shell."""
-    if sys.platform == "win32":
-        return f'"{path}"' if " " in str(path) else str(path)
-    return shlex.quote(str(path))
 
 
 def _pad(cell: str, wide: int, right: bool) -> str:

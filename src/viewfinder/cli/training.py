@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from viewfinder.cli.options import ImageColumn, Json, RunPath, Settings, SourcePath, TargetColumn, Task, source_of
-from viewfinder.cli.output import document, duration, metrics, quoted, show, tell
-from viewfinder.words import plural
+from viewfinder.cli.output import document, duration, metrics, show, tell
+from viewfinder.words import plural, typed
 
 if TYPE_CHECKING:
     from viewfinder.run import RunFolder
@@ -89,7 +89,7 @@ def follow(run: "RunFolder", as_json: bool) -> None:
         kept = (
             f"Stopped after {plural(done, 'epoch')}; the best model is kept." if done else "Stopped in the first epoch."
         )
-        tell(f"{kept} To go on: viewfinder resume {quoted(run.path)}")
+        tell(f"{kept} To go on: viewfinder resume {typed(run.path)}")
         if as_json:
             document(result(run))
         raise typer.Exit(STOPPED) from None
@@ -157,7 +157,7 @@ def result(run: "RunFolder") -> dict[str, Any]:
 
 def conclusion(run: "RunFolder") -> str:
     """Return what came of a finished run as text, and what to type next."""
-    info, report, path = run.info(), run.report(), quoted(run.path)
+    info, report, path = run.info(), run.report(), typed(run.path)
     lines = [
         f"Finished after {plural(info.epochs_done, 'epoch')} in {duration(info.seconds)}"
         + (f" ({info.reason})" if info.reason else "")

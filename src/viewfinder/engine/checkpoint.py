@@ -63,4 +63,7 @@ def load(run: RunFolder, network: nn.Module, optimizer: optim.Optimizer) -> Prog
         optimizer.load_state_dict(state["optimizer"])
         return Progress(**state["progress"])
     except Exception as error:
-        raise RunError(f"The checkpoint '{path}' cannot be read: {error}") from error
+        raise RunError(
+            f"The checkpoint '{path}' is damaged ({type(error).__name__}), so the run cannot go on. Its model can be "
+            "used; `viewfinder train` starts a new run."
+        ) from error

@@ -20,6 +20,15 @@ def freeze(network: nn.Module, row: Model, retrained: int) -> None:
         layer.requires_grad_(False)
 
 
+def undecided(head: nn.Linear) -> None:
+    """Give a classifier small weights, so that at first every class is about as likely and the loss is log(classes).
+
+    The initialisation of the EfficientNets' authors, made for a thousand classes, gives a few classes large logits.
+    """
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(head.bias)
+
+
 def train_mode(network: nn.Module, row: Model, retrained: int, keep_statistics: bool) -> None:
     """Put the network in train mode, its frozen layers in eval mode.
 

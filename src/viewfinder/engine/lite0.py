@@ -4,6 +4,7 @@ import timm
 from torch import Tensor, nn
 
 from viewfinder.catalogue import Model
+from viewfinder.engine.layers import undecided
 from viewfinder.errors import WeightsError
 
 ARCHITECTURE = "tf_efficientnet_lite0"
@@ -37,7 +38,9 @@ class EfficientNetLite0:
     @staticmethod
     def build(row: Model, classes: int, batch_norm: str) -> nn.Module:
         """Return a network with random weights: float [n, 3, S, S] → logits [n, classes]."""
-        return network(classes)
+        built = network(classes)
+        undecided(built.get_submodule("classifier"))  # type: ignore[arg-type]  # it is a Linear
+        return built
 
     @staticmethod
     def from_file(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -31,6 +31,7 @@ class Evaluation:
     truth: pl.DataFrame
     predictions: pl.DataFrame
     fingerprint: str = ""
+    format: str = ""
     diagnostics: Sequence[Diagnostic] = field(default_factory=tuple)
 
 
@@ -146,9 +147,9 @@ def _data(
         tables = {"train": tables["train"], evaluation.name: evaluation.truth}
     contents = {name: part.contents(table, data.classes) for name, table in tables.items() if table.height}
     return {
-        "name": data.name,
-        "source": data.source,
-        "format": data.format,
+        "name": evaluation.name if evaluation else data.name,
+        "source": evaluation.root.as_posix() if evaluation else data.source,
+        "format": evaluation.format if evaluation else data.format,
         "fingerprint": evaluation.fingerprint if evaluation else data.fingerprint,
         "images": {name: tables[name].height for name in contents},
         "things": next((c["things"] for c in contents.values()), "images"),

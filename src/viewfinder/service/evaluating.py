@@ -61,7 +61,9 @@ def evaluate(
     diagnostics = (*unknown, *data.diagnostics, *(_renamed(one, paths) for one in found.diagnostics))
     name = f"{run.path.resolve().name}-on-{data.name}"
     folder = folder or free_folder("evaluations", name, time.time())
-    return _written(run, folder, Evaluation(data.name, data.root, truth, predictions, data.fingerprint, diagnostics))
+    return _written(
+        run, folder, Evaluation(data.name, data.root, truth, predictions, data.fingerprint, data.format, diagnostics)
+    )
 
 
 def _free(folder: Path) -> Path:

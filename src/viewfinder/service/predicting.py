@@ -73,9 +73,7 @@ def infer(run: RunFolder, images: Sequence[str], progress: Progress | None = Non
 
 def model_threshold(run: RunFolder) -> float | None:
     """Return the confidence from which the run's model reports a box; None for other tasks."""
-    model = json.loads((run.model_path() / "model.json").read_text(encoding="utf-8"))
-    threshold = model.get("threshold")
-    return None if threshold is None else float(threshold)
+    return run.model_info().threshold
 
 
 def above(table: pl.DataFrame, threshold: float) -> pl.DataFrame:

@@ -25,6 +25,7 @@ from viewfinder.service.designs import Settings, Wanted, wanted
 from viewfinder.service.estimate import Estimate, estimate
 from viewfinder.service.source import Progress, Source, load, task_of
 from viewfinder.service.weights import Start, starting_point
+from viewfinder.words import typed
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ def refuse_used(path: Path) -> None:
     if path.is_file():
         raise RunError(f"'{path}' is a file. Choose a new folder with --out.")
     if path.is_dir() and any(path.iterdir()):
-        resume = f", or go on with the run in it: viewfinder resume {path}" if (path / "run.json").is_file() else ""
+        resume = (
+            f", or go on with the run in it: viewfinder resume {typed(path)}" if (path / "run.json").is_file() else ""
+        )
         raise RunError(f"The folder '{path}' is not empty. Choose another with --out{resume}.")
 
 

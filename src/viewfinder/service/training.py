@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from viewfinder import design_file
 from viewfinder import weights as files
 from viewfinder.data.dataset import Dataset
-from viewfinder.design import Design, require_classes
+from viewfinder.design import Design, merge, require_classes
 from viewfinder.errors import RunError
 from viewfinder.run import RunFolder, RunInfo
 from viewfinder.service import launch
 from viewfinder.service.designs import Settings
 from viewfinder.service.preparing import prepare
 from viewfinder.service.source import Progress, Source, load
-from viewfinder.words import plural
+from viewfinder.words import plural, typed
 
 
 def train(
@@ -68,15 +69,15 @@ def reopen(
     progress: Progress | None = None,
 ) -> None:
     """Make a run ready to go on; raise RunError when it cannot."""
-    if run.is_alive():
-        raise RunError(f"The run '{run.path}' is being trained by another process.")
+    with run.locked():
+        pass  # nobody else trains it; said before the images are looked at, which can take long
     info, design = run.info(), run.design()
     _check_epochs(run, info, design, epochs)
-    root = _moved(info, design, Source.of(source), progress) if source is not None else _present(run, info)
+    if epochs is not None:
+        design = design_file.parse(merge(design.model_dump(mode="json"), {"training": {"epochs": epochs}}))
+    root = _moved(info, design, Source.of(source), progress) if source is not None else _present(run, info, epochs)
     with run.locked():
-        if epochs is not None:
-            training = design.training.model_copy(update={"epochs": epochs})
-            run.write_design(design.model_copy(update={"training": training}))
+        run.write_design(design)
         run.update(status="queued", error=None, dataset=info.dataset.model_copy(update={"root": root}).model_dump())
         run.clear_stop()
 
@@ -92,17 +93,19 @@ def _check_epochs(run: RunFolder, info: RunInfo, design: Design, epochs: int | N
         reason = info.reason or "all done"
         raise RunError(
             f"The run '{run.path}' is finished after {done} of at most {plural(limit, 'epoch')} ({reason}). "
-            f"To extend it, say how many epochs it shall have in all: viewfinder resume {run.path} --epochs {more}"
+            "To extend it, say how many epochs it shall have in all: "
+            f"viewfinder resume {typed(run.path)} --epochs {more}"
         )
 
 
-def _present(run: RunFolder, info: RunInfo) -> str:
+def _present(run: RunFolder, info: RunInfo, epochs: int | None) -> str:
     root = Path(info.dataset.root)
     images = run.split()["image"]
     if not root.is_dir() or (len(images) and not (root / images[0]).is_file()):
         raise RunError(
             f"The images of the run '{run.path}' are no longer in '{root}'. "
-            f"Say where they are now: viewfinder resume {run.path} --source PATH"
+            f"Say where they are now: viewfinder resume {typed(run.path)} --source PATH"
+            + (f" --epochs {epochs}" if epochs is not None else "")
         )
     return info.dataset.root
 

@@ -94,7 +94,7 @@ def _records(document: Document, key: str, findings: list[Diagnostic]) -> Iterab
 def _categories(document: Document, findings: list[Diagnostic]) -> dict[Any, str]:
     names: dict[Any, str] = {}
     for record in _records(document, "categories", findings):
-        name, key = str(record.get("name", "")).strip(), record.get("id")
+        name, key = _name(record.get("name")), record.get("id")
         if not name or not _is_id(key):
             findings.append(error("malformed_annotation", document.place, f"A category lacks id or name: {record}."))
         elif key in names:
@@ -103,6 +103,10 @@ def _categories(document: Document, findings: list[Diagnostic]) -> dict[Any, str
         else:
             names[key] = name
     return names
+
+
+def _name(value: object) -> str:
+    return str(value).strip() if isinstance(value, str | int | float) else ""
 
 
 def _is_id(value: object) -> bool:
