@@ -77,3 +77,12 @@ def test_the_threshold_is_tried_live_and_used(server, page, squares_run):
     page.wait_for_url(re.compile("threshold="))
     page.locator(".vf-confusion a").first.click()
     pictures_are_there(page)
+
+
+def test_what_is_not_there_is_said(server, page):
+    from playwright.sync_api import expect
+
+    for address in ("/runs/gone", "/runs/gone/result", "/analyses/gone", "/datasets/gone", "/imports/gone"):
+        page.goto(f"{server.url}{address}")
+        expect(page.get_by_role("alert")).to_contain_text("There is no")
+        expect(page.get_by_role("link", name="Home")).to_be_visible()

@@ -1,16 +1,21 @@
 """The web application, built in memory by one call."""
 
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from nicegui import ui
 
+from viewfinder.errors import InputError
 from viewfinder.jobs.local import LocalJobs
 from viewfinder.rest.app import create_rest
 from viewfinder.service.library.library import Library
-from viewfinder.web import add, dataset, design, home, live, result
+from viewfinder.web import add, dataset, design, frame, home, live, result
 from viewfinder.web.files import add_files
+
+Build = TypeVar("Build", bound=Callable[..., Awaitable[None]])
 
 
 def create_app(library: Library, jobs: LocalJobs) -> FastAPI:
@@ -30,32 +35,52 @@ def create_app(library: Library, jobs: LocalJobs) -> FastAPI:
     return app
 
 
+def _page(address: str) -> Callable[[Build], Build]:
+    """Register a page; what is wrong with its address or its library is said on it."""
+
+    def register(build: Build) -> Build:
+        @functools.wraps(build)
+        async def built(*args: Any, **given: Any) -> None:
+            try:
+                await build(*args, **given)
+            except InputError as error:
+                with frame.page("Not here"):
+                    frame.heading("That is not here")
+                    ui.label(str(error)).props("role=alert")
+                    frame.link_button("Home", "/", "home")
+
+        ui.page(address)(built)
+        return build
+
+    return register
+
+
 def _pages(library: Library) -> None:
-    @ui.page("/")
+    @_page("/")
     async def _home() -> None:
         await home.home(library)
 
-    @ui.page("/datasets/new")
+    @_page("/datasets/new")
     async def _add() -> None:
         await add.add(library)
 
-    @ui.page("/imports/{identity}")
+    @_page("/imports/{identity}")
     async def _import(identity: str) -> None:
         await add.importing(library, identity)
 
-    @ui.page("/datasets/{identity}")
+    @_page("/datasets/{identity}")
     async def _dataset(identity: str, shows: str | None = None, page: int = 1) -> None:
         await dataset.dataset(library, identity, shows, page)
 
-    @ui.page("/analyses/{identity}")
+    @_page("/analyses/{identity}")
     async def _analysis(identity: str, tab: str = "training") -> None:
         await design.design(library, identity, tab)
 
-    @ui.page("/runs/{identity}")
+    @_page("/runs/{identity}")
     async def _run(identity: str) -> None:
         await live.live(library, identity)
 
-    @ui.page("/runs/{identity}/result")
+    @_page("/runs/{identity}/result")
     async def _result(
         identity: str,
         truth: str | None = None,
