@@ -62,6 +62,20 @@ def test_runs_are_trained_one_after_the_other(library, queue):
     assert [runs.info(library, run).epochs_done for run in (one, two)] == [2, 2]
 
 
+def test_a_finished_run_is_extended_and_a_stopped_one_resumed(library, queue):
+    run, jobs = queue(), LocalJobs(library)
+    until(jobs, lambda: state(library, run) == "finished")
+    runs.resume(library, library.get(Run, run.id), more=30)
+    until(jobs, lambda: runs.info(library, run).epochs_done > 2)
+    runs.stop(library, library.get(Run, run.id))
+    until(jobs, lambda: state(library, run) == "stopped")
+    done = runs.info(library, run).epochs_done
+    runs.resume(library, library.get(Run, run.id))
+    until(jobs, lambda: runs.info(library, run).epochs_done > done)
+    runs.stop(library, library.get(Run, run.id))
+    until(jobs, lambda: state(library, run) == "stopped")
+
+
 def test_a_run_that_another_server_started_is_adopted(library, queue):
     run = queue(epochs=30)
     first = LocalJobs(library)

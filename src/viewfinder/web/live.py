@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 from nicegui import run, ui
 
+from viewfinder.errors import InputError
 from viewfinder.run import RunInfo
 from viewfinder.service.library import runs
 from viewfinder.service.library.library import Library
@@ -15,6 +16,7 @@ from viewfinder.web.chart import axis, chart, line
 from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page
 
 REFRESH_S = 1.0
+MORE = 10  # epochs
 AXES = (axis("epoch", min=0), axis(scale=True))
 WORDS = {
     "queued": "Waiting for its turn",
@@ -60,9 +62,8 @@ class RunPage:
         with page(self.now.row.name, path):
             with ui.row().classes("w-full items-center justify-between"):
                 heading(self.now.row.name)
-                self.stop = ui.button("Stop", icon="stop", on_click=self._stop).props("outline no-caps")
-                address = f"/runs/{self.now.row.id}/result"
-                self.result = link_button("Result", address, "insights", "unelevated")
+                with ui.row().classes("gap-2"):
+                    self._buttons()
             with card():
                 self.state = ui.label().classes("text-lg").props("role=status")
                 self.bar = ui.linear_progress(0, show_value=False).props('aria-label="Progress"')
@@ -91,6 +92,13 @@ class RunPage:
             self._show()
             self.timer = ui.timer(REFRESH_S, self._refresh)
 
+    def _buttons(self) -> None:
+        self.stop = ui.button("Stop", icon="stop", on_click=self._stop).props("outline no-caps")
+        self.resume = ui.button("Resume", icon="play_arrow", on_click=lambda: self._resume()).props("outline no-caps")
+        self.more = ui.button(f"Train {MORE} more epochs", icon="add", on_click=lambda: self._resume(MORE))
+        self.more.props("outline no-caps")
+        self.result = link_button("Result", f"/runs/{self.now.row.id}/result", "insights", "unelevated")
+
     @property
     def split(self) -> str:
         """The monitored split."""
@@ -117,6 +125,7 @@ class RunPage:
         self.facts["patience"].text = "–" if progress.patience_left is None else str(progress.patience_left)
         self.error.text = self.now.info.error or self.now.row.error or ""
         self.stop.visible, self.result.visible = not over, state in ("finished", "stopped")
+        self.resume.visible, self.more.visible = state in ("stopped", "failed"), state == "finished"
         title = self.now.row.name if over else f"{share:.0%} {self.now.row.name}"
         ui.page_title(f"{title} · Viewfinder")
         self._draw()
@@ -133,6 +142,14 @@ class RunPage:
 
         _plot(self.losses, [[list(p) for p in self.now.watched.steps], column(f"{self.split}_loss")])
         _plot(self.metrics, [column(f"{self.split}_{self.metric.name}")])
+
+    async def _resume(self, more: int = 0) -> None:
+        try:
+            await off_loop(runs.resume, self.library, self.now.row, more)
+        except InputError as error:
+            ui.notify(str(error), type="negative")
+            return
+        ui.navigate.to(f"/runs/{self.now.row.id}")
 
     async def _stop(self) -> None:
         await run.io_bound(runs.stop, self.library, self.now.row)

@@ -13,6 +13,7 @@ from viewfinder.service.designs import Wanted
 from viewfinder.service.library import analyses, datasets
 from viewfinder.service.library.library import Library, new_id
 from viewfinder.service.preparing import prepare_dataset
+from viewfinder.service.training import reopen
 from viewfinder.store import Analysis, Dataset, Run
 
 FINAL = ("finished", "stopped", "failed")
@@ -85,6 +86,17 @@ def stop(library: Library, run: Run) -> None:
     """Ask a run to stop; a queued one never starts."""
     if not _update(library, run, "queued", state="stopped"):
         folder(library, run).request_stop()
+
+
+def resume(library: Library, run: Run, more: int = 0) -> Run:
+    """Queue a run that is over once more: to go on where it stopped, or for `more` epochs than it has done.
+
+    Raises RunError when there is nothing to do.
+    """
+    there = folder(library, run)
+    reopen(there, there.epochs().height + more if more else None)
+    _update(library, run, run.state, state="queued", attempts=0, error=None)
+    return library.get(Run, run.id)
 
 
 def use_threshold(library: Library, run: Run, threshold: float) -> None:
