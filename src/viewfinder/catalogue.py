@@ -46,6 +46,7 @@ class Model:
     """A model that can be trained: what builds it, what it starts from, and the defaults that `auto` stands for.
 
     `builder` is a dotted name, so that this table imports no torch. `learning_rates` has a rate for each optimizer.
+    `head_classes`: for how many classes `parameters` counts a head that is proportional to them.
     """
 
     name: str
@@ -64,6 +65,13 @@ class Model:
     epochs: int
     min_delta: float
     gradient_clip: float | None = None
+    head_classes: int | None = None
+
+    def parameters_for(self, classes: int) -> int:
+        """Return the parameters of the network for a number of classes (of a detector: nearly)."""
+        backbone = sum(layer.parameters for layer in self.layers)
+        head = self.parameters - backbone
+        return backbone + (head * classes // self.head_classes if self.head_classes else head)
 
 
 def _rates(adam: float, scale: float = 1.0) -> Mapping[str, float]:
@@ -118,6 +126,7 @@ def _efficientnet(
         batch_size=32,
         epochs=50,
         min_delta=0.0001,
+        head_classes=1000,
     )
 
 
@@ -192,6 +201,7 @@ ROWS = (
         batch_size=32,
         epochs=25,
         min_delta=0.0001,
+        head_classes=1000,
     ),
     Model(
         name="fasterrcnn_resnet50_fpn",

@@ -48,7 +48,8 @@ def outlook(index: Index, design: Design) -> Outlook:
     counts = {name: int((images["split"] == name).sum()) for name in ("train", "validation", "test")}
     judged = counts["validation"] or counts["test"]
     expected = estimate(resolved, counts["train"], judged, speed=_speed)
-    return Outlook(resolved, counts, expected, _trained_share(resolved))
+    classes = len(design.target.classes or index.classes)
+    return Outlook(resolved, counts, expected, _trained_share(resolved, classes))
 
 
 @cache
@@ -56,10 +57,10 @@ def _speed() -> float:
     return measured_speed()
 
 
-def _trained_share(design: Design) -> float:
+def _trained_share(design: Design, classes: int) -> float:
     row, retrained = catalogue.get(design.training.model), int(design.training.retrained_layers)
     frozen = sum(layer.parameters for layer in row.layers[: len(row.layers) - retrained])
-    return 1 - frozen / row.parameters
+    return 1 - frozen / row.parameters_for(classes)
 
 
 def rates(design: Design, steps: int = 20) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
