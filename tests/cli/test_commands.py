@@ -201,3 +201,12 @@ def test_a_name_that_no_system_allows(type_in, colors, tmp_path):
         code, out, told = type_in(*words)
         assert (code, out, told.count("\n")) == (2, "", 1)
         assert "is longer than this system allows" in told
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "example.org", "::"])
+def test_the_pages_are_not_served_to_other_machines(type_in, host):
+    code, out, told = type_in("serve", "--host", host)
+    assert (code, out) == (2, "")
+    assert told.startswith(
+        f"viewfinder: error: --host {host}: other machines could then use the pages without signing in"
+    )

@@ -86,3 +86,15 @@ def test_what_is_not_there_is_said(server, page):
         page.goto(f"{server.url}{address}")
         expect(page.get_by_role("alert")).to_contain_text("There is no")
         expect(page.get_by_role("link", name="Home")).to_be_visible()
+
+
+def test_another_name_for_this_machine_is_refused(server):
+    import http.client
+
+    codes = {}
+    for name in ("127.0.0.1", "localhost", "evil.example"):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request("GET", "/", headers={"Host": f"{name}:{server.port}"})
+        codes[name] = connection.getresponse().status
+        connection.close()
+    assert codes == {"127.0.0.1": 200, "localhost": 200, "evil.example": 400}

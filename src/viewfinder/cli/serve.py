@@ -22,14 +22,29 @@ def serve(
     """
     import uvicorn
 
+    from viewfinder.errors import InputError
     from viewfinder.jobs.local import LocalJobs
     from viewfinder.service.library import datasets
     from viewfinder.service.library.library import Library
     from viewfinder.web.app import create_app
 
+    if not _is_loopback(host):
+        raise InputError(
+            f"--host {host}: other machines could then use the pages without signing in, which is not possible yet. "
+            "Listen on 127.0.0.1; a tunnel such as `ssh -L 8000:127.0.0.1:8000` reaches it from elsewhere."
+        )
     library = Library.open()
     library.data_roots = tuple(data_root or (Path.home(),))
     with library.served():
         datasets.add_samples(library)
         tell(f"Viewfinder is at http://{host}:{port} (data in {library.home}). Ctrl-C ends it; trainings go on.")
         uvicorn.run(create_app(library, LocalJobs(library)), host=host, port=port, log_level="warning")
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

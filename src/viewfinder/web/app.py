@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from nicegui import ui
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from viewfinder.errors import InputError
 from viewfinder.jobs.local import LocalJobs
@@ -15,6 +16,7 @@ from viewfinder.service.library.library import Library
 from viewfinder.web import add, dataset, design, frame, home, live, result
 from viewfinder.web.files import add_files
 
+HOSTS = ["127.0.0.1", "localhost", "[::1]"]  # no other name may lead here (DNS rebinding)
 Build = TypeVar("Build", bound=Callable[..., Awaitable[None]])
 
 
@@ -28,6 +30,7 @@ def create_app(library: Library, jobs: LocalJobs) -> FastAPI:
         jobs.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
     app.mount("/api/v1", create_rest(library))
     add_files(app, library)
     _pages(library)
