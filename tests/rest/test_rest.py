@@ -75,7 +75,7 @@ def test_abandoned_uploads_are_removed(library):
 def test_what_cannot_be_imported_is_said(api, tmp_path):
     (tmp_path / "empty").mkdir()
     begun = api.post("/imports", json={"path": str(tmp_path / "empty")}).json()
-    assert "holds no images" in finished(api, begun["id"])["error"]
+    assert "holds no files" in finished(api, begun["id"])["error"]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class Now:
     info: RunInfo
     watched: Watched
     epochs: pl.DataFrame
+    reported: bool
 
     @property
     def state(self) -> str:
@@ -46,7 +47,7 @@ def now(library: Library, identity: str) -> Now:
     """Read where a run stands."""
     row = library.get(Run, identity)
     folder = runs.folder(library, row)
-    return Now(row, folder.info(), library.watch(folder).now(), folder.epochs())
+    return Now(row, folder.info(), library.watch(folder).now(), folder.epochs(), bool(folder.report()))
 
 
 class RunPage:
@@ -107,7 +108,7 @@ class RunPage:
     async def _refresh(self) -> None:
         self.now = await off_loop(now, self.library, self.now.row.id)
         self._show()
-        if self.now.state in runs.FINAL:
+        if self.now.state in runs.FINAL and (self.now.reported or self.now.state == "failed"):
             self.timer.deactivate()
 
     def _show(self) -> None:
@@ -124,7 +125,7 @@ class RunPage:
         self.facts["left"].text = "–" if over or left is None else _minutes(left)
         self.facts["patience"].text = "–" if progress.patience_left is None else str(progress.patience_left)
         self.error.text = self.now.info.error or self.now.row.error or ""
-        self.stop.visible, self.result.visible = not over, state in ("finished", "stopped")
+        self.stop.visible, self.result.visible = not over, over and self.now.reported
         self.resume.visible, self.more.visible = state in ("stopped", "failed"), state == "finished"
         title = self.now.row.name if over else f"{share:.0%} {self.now.row.name}"
         ui.page_title(f"{title} · Viewfinder")
