@@ -58,12 +58,17 @@ def _content(editing: Editing, build: Callable[[Editing], None]) -> None:
 async def _ask(editing: Editing) -> None:
     request = secrets.token_hex(8)  # of this dialog: pressed twice, Start starts once
 
+    pressed = False
+
     async def start() -> None:
-        wrong.text = ""
+        nonlocal pressed
+        if pressed:
+            return
+        pressed, wrong.text = True, ""
         try:
             made = await off_loop(runs.create, editing.library, editing.analysis, name.value or "", request)
         except InputError as error:
-            wrong.text = str(error)
+            pressed, wrong.text = False, str(error)
             return
         ui.navigate.to(f"/runs/{made.id}")
 
