@@ -1,6 +1,7 @@
 """Queued runs as real processes: one after the other, killed, adopted."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -74,6 +75,15 @@ def test_a_finished_run_is_extended_and_a_stopped_one_resumed(library, queue):
     until(jobs, lambda: runs.info(library, run).epochs_done > done)
     runs.stop(library, library.get(Run, run.id))
     until(jobs, lambda: state(library, run) == "stopped")
+
+
+def test_a_run_whose_folder_is_gone_fails_and_holds_up_no_other(library, queue):
+    lost, other = queue(), queue()
+    shutil.rmtree(runs.folder(library, lost).path)
+    jobs = LocalJobs(library)
+    until(jobs, lambda: state(library, other) == "finished")
+    assert state(library, lost) == "failed"
+    assert "does not exist" in library.get(Run, lost.id).error
 
 
 def test_a_run_that_another_server_started_is_adopted(library, queue):

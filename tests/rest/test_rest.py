@@ -72,6 +72,13 @@ def test_abandoned_uploads_are_removed(library):
     assert not (library.home / "uploads" / first).exists()
 
 
+def test_an_import_that_breaks_says_so(api, colors, library):
+    library.data_roots = (colors.parent,)
+    (library.home / "datasets").write_bytes(b"a file where a folder has to be")
+    begun = api.post("/imports", json={"path": str(colors)}).json()
+    assert "Error" in finished(api, begun["id"])["error"]
+
+
 def test_what_cannot_be_imported_is_said(api, tmp_path):
     (tmp_path / "empty").mkdir()
     begun = api.post("/imports", json={"path": str(tmp_path / "empty")}).json()

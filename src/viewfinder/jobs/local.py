@@ -9,7 +9,7 @@ import os
 import subprocess
 import threading
 
-from viewfinder.errors import ViewfinderError
+from viewfinder.errors import RunError, ViewfinderError
 from viewfinder.service import launch
 from viewfinder.service.library import runs
 from viewfinder.service.library.library import Library
@@ -46,7 +46,7 @@ class LocalJobs:
 
     def step(self) -> None:
         """Look at every run that is not over, and start the next one when none is alive."""
-        waiting = runs.unfinished(self.library)
+        waiting = [run for run in runs.unfinished(self.library) if self._is_there(run)]
         current = {run.id for run in waiting}
         for identity, process in list(self._started.items()):
             if identity not in current and process.poll() is not None:
@@ -59,6 +59,15 @@ class LocalJobs:
                 continue
             if run.state == "running" or runs.claim(self.library, run):
                 alive += self._start(run)
+
+    def _is_there(self, run: Run) -> bool:
+        """Return whether a run's folder can be read; a run that lost it has failed, and holds up no other."""
+        try:
+            runs.info(self.library, run)
+        except RunError as error:
+            runs.set_state(self.library, run, "failed", str(error))
+            return False
+        return True
 
     def process_id(self, run: Run) -> int | None:
         """Return the number of the process that trains a run, if this one started it."""

@@ -27,11 +27,6 @@ class Import:
         """Take note of how far it is."""
         self.done, self.total = done, total
 
-    @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self.dataset is not None or self.error is not None
-
 
 def of_path(library: Library, path: Path | str) -> Import:
     """Begin to import a source on this machine; raise StoreError for one outside of what may be read."""
@@ -66,8 +61,8 @@ def _begin(library: Library, source: Source, name: str = "", remove: Path | None
     def work() -> None:
         try:
             begun.dataset = datasets.add(library, source, name=name, progress=begun.progress)
-        except ViewfinderError as error:
-            begun.error = str(error)
+        except Exception as error:  # noqa: BLE001 - this is a thread's edge: the page shows what went wrong
+            begun.error = str(error) if isinstance(error, ViewfinderError) else f"{type(error).__name__}: {error}"
             if remove:
                 shutil.rmtree(remove, ignore_errors=True)
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from viewfinder.errors import RunError
 from viewfinder.metrics import detection as metrics
 from viewfinder.metrics.matching import IOU
@@ -102,8 +100,3 @@ class Judged:
 
     def _found(self) -> list[list[dict[str, Any]]]:
         return [json.loads(text) for text in self.answers["boxes_predicted"]]
-
-    def probabilities(self, row: int) -> pl.DataFrame:
-        """Return a classifier's probabilities for an image, the highest first: class, probability."""
-        values = [float(self.answers[f"proba_{name}"][row]) for name in self.classes]
-        return pl.DataFrame({"class": list(self.classes), "probability": values}).sort("probability", descending=True)
