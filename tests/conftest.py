@@ -99,3 +99,14 @@ def squares_run(squares, tmp_path_factory):
     from viewfinder.service.training import train
 
     return train(squares, settings=QUICK_BOXES, out=tmp_path_factory.mktemp("runs") / "squares")
+
+
+@pytest.fixture
+def library(tmp_path):
+    """An empty library; what lies under tmp_path may be imported."""
+    from viewfinder.service.library.library import Library
+
+    opened = Library.open(tmp_path / "home")
+    opened.data_roots = (tmp_path,)
+    yield opened
+    opened.database.close()

@@ -10,17 +10,9 @@ import pytest
 
 from viewfinder.jobs.local import LocalJobs
 from viewfinder.service.library import analyses, datasets, runs
-from viewfinder.service.library.library import Library
 from viewfinder.store import Analysis, Run
 
 TIMEOUT_S = 90
-
-
-@pytest.fixture
-def library(tmp_path):
-    opened = Library.open(tmp_path / "home")
-    yield opened
-    opened.database.close()
 
 
 @pytest.fixture

@@ -7,15 +7,6 @@ from fastapi.testclient import TestClient
 
 from viewfinder.rest.app import create_rest
 from viewfinder.service.library import uploads
-from viewfinder.service.library.library import Library
-
-
-@pytest.fixture
-def library(tmp_path):
-    opened = Library.open(tmp_path / "home")
-    opened.data_roots = (tmp_path,)
-    yield opened
-    opened.database.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 
 from viewfinder.errors import StoreError
 from viewfinder.store import Analysis, Dataset, open_database
+from viewfinder.store import database as database_module
 from viewfinder.store.schema import Base
 
 
@@ -72,6 +73,24 @@ def test_writers_wait_for_each_other_and_lose_nothing(database):
 def test_the_migrations_make_what_the_rows_say(database):
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_an_older_database_is_copied_and_brought_up_to_date(tmp_path, monkeypatch):
+    upgrade = database_module.command.upgrade
+    monkeypatch.setattr(database_module.command, "upgrade", lambda config, to: upgrade(config, "0001"))
+    open_database(tmp_path / "v.db").close()
+    with sqlite3.connect(tmp_path / "v.db") as connection:
+        connection.execute(
+            "INSERT INTO datasets VALUES ('d1', 'pets', 'classification', 'f', '/pets', 'x', 3, '[\"cat\"]', 1.5, NULL)"
+        )
+    connection.close()
+    monkeypatch.undo()
+    opened = open_database(tmp_path / "v.db")
+    with opened.reading() as session:
+        row = session.get_one(Dataset, "d1")
+    opened.close()
+    assert (row.name, row.classes, row.trashed) == ("pets", ["cat"], None)
+    assert len(list(tmp_path.glob("v-0001-*.db"))) == 1
 
 
 def test_a_newer_database_and_a_file_that_is_none_are_refused(tmp_path):

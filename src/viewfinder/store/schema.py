@@ -7,7 +7,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_co
 
 
 class Base(MappedAsDataclass, DeclarativeBase):
-    """What all rows share. `id` is short and random; times are in seconds since 1970 (UTC)."""
+    """What all rows share. `id` is short and random; times are in seconds since 1970 (UTC).
+
+    `trashed`: when it was moved to the trash; None: it was not.
+    """
 
     metadata = MetaData(
         naming_convention={
@@ -35,6 +38,7 @@ class Dataset(Base):
     classes: Mapped[list[str]]
     created: Mapped[float]
     sample: Mapped[str | None] = mapped_column(default=None)
+    trashed: Mapped[float | None] = mapped_column(default=None)
 
 
 class Analysis(Base):
@@ -51,6 +55,7 @@ class Analysis(Base):
     created: Mapped[float]
     design: Mapped[dict[str, Any]]
     version: Mapped[int] = mapped_column(default=1)
+    trashed: Mapped[float | None] = mapped_column(default=None)
 
 
 class Run(Base):
@@ -70,3 +75,42 @@ class Run(Base):
     request: Mapped[str | None] = mapped_column(default=None, unique=True)
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(default=None)
+    notes: Mapped[str] = mapped_column(default="")
+    trashed: Mapped[float | None] = mapped_column(default=None)
+
+
+class SavedModel(Base):
+    """A model with a name, in versions. `active` is the number of the version in use; None: none is."""
+
+    __tablename__ = "saved_models"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    task: Mapped[str]
+    created: Mapped[float]
+    active: Mapped[int | None] = mapped_column(default=None)
+    trashed: Mapped[float | None] = mapped_column(default=None)
+
+
+class Version(Base):
+    """A run's model as it was when it was deployed: a copy in `models/<saved model>/<number>/`, counted from 1."""
+
+    __tablename__ = "versions"
+
+    saved_model_id: Mapped[str] = mapped_column(ForeignKey("saved_models.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"), index=True)
+    created: Mapped[float]
+    notes: Mapped[str] = mapped_column(default="")
+
+
+class Token(Base):
+    """What a program signs in with. `digest` is the SHA-256 of the token, which is shown once and kept nowhere."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    digest: Mapped[str] = mapped_column(unique=True)
+    created: Mapped[float]
+    used: Mapped[float | None] = mapped_column(default=None)

@@ -4,15 +4,7 @@ import pytest
 
 from viewfinder.errors import ConflictError, DesignError, StoreError
 from viewfinder.service.library import analyses, datasets, runs
-from viewfinder.service.library.library import Library
 from viewfinder.store import Analysis, Run
-
-
-@pytest.fixture
-def library(tmp_path):
-    opened = Library.open(tmp_path / "home")
-    yield opened
-    opened.database.close()
 
 
 @pytest.fixture

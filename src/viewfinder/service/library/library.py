@@ -14,10 +14,11 @@ from viewfinder.errors import NotFoundError, StoreError
 from viewfinder.lock import take
 from viewfinder.run import RunFolder
 from viewfinder.service.library.watch import Watch
-from viewfinder.store import Analysis, Database, Dataset, Run, open_database
+from viewfinder.store import Analysis, Database, Dataset, Run, SavedModel, Token, open_database
 
 HOME_VARIABLE = "VIEWFINDER_HOME"
-Row = TypeVar("Row", Dataset, Analysis, Run)
+KINDS = {Dataset: "dataset", Analysis: "analysis", Run: "run", SavedModel: "saved model", Token: "token"}
+Row = TypeVar("Row", Dataset, Analysis, Run, SavedModel, Token)
 
 
 def default_home() -> Path:
@@ -68,7 +69,7 @@ class Library:
         with self.database.reading() as session:
             row = session.get(kind, identity)
         if row is None:
-            raise NotFoundError(f"There is no {kind.__name__.lower()} '{identity}'. It may have been deleted.")
+            raise NotFoundError(f"There is no {KINDS[kind]} '{identity}'. It may have been deleted.")
         return row
 
 
