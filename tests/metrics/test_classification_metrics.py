@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
+from sklearn.calibration import calibration_curve
 
 from viewfinder.metrics.classification import measure
 from viewfinder.tasks import CLASSIFICATION
@@ -151,3 +152,23 @@ def test_any_answers_give_json_within_bounds(seed, images, classes, digits):
     again = measure(truth[shuffled], proba[shuffled], [f"<{number}>" for number in range(classes)])
     for name, value in result["metrics"].items():
         assert again["metrics"][name] == pytest.approx(value)
+
+
+def test_calibration_is_scikit_learns():
+    truth, proba = answers(4, 400, 3)
+    for number, curve in enumerate(measure(truth, proba, list("abc"))["curves"]["calibration"]):
+        right, sure = calibration_curve(truth == number, proba[:, number], n_bins=10)
+        assert curve["class"] == "abc"[number]
+        assert (curve["x"], curve["y"]) == (pytest.approx(sure, abs=1e-5), pytest.approx(right, abs=1e-5))
+
+
+def test_density_by_hand():
+    truth, proba = [0, 0, 0, 1], [[0.98, 0.02], [0.96, 0.04], [0.13, 0.87], [0.4, 0.6]]
+    curves = measure(truth, proba, ["cat", "dog"])["curves"]
+    cat = dict(zip(curves["density"][0]["x"], curves["density"][0]["y"], strict=True))
+    others = dict(zip(curves["density_of_others"][0]["x"], curves["density_of_others"][0]["y"], strict=True))
+    assert {x: y for x, y in cat.items() if y} == {
+        0.975: pytest.approx(2 / 3, abs=1e-5),
+        0.125: pytest.approx(1 / 3, abs=1e-5),
+    }
+    assert {x: y for x, y in others.items() if y} == {0.375: 1.0}

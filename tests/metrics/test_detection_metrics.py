@@ -286,6 +286,14 @@ def test_curves_pass_through_the_numbers_of_the_table():
     assert measure(truth, predicted, CLASSES, curves=False)["curves"] == {}
 
 
+def test_precision_at_each_overlap_averages_to_the_table():
+    result = measure(*scenes(7, images=30), CLASSES)
+    for curve, row in zip(result["curves"]["ap_by_iou"], result["per_class"], strict=True):
+        assert curve["x"] == pytest.approx(np.arange(0.5, 1, 0.05))
+        assert np.mean(curve["y"]) == pytest.approx(row["ap"])
+        assert (curve["y"][0], curve["y"][5]) == pytest.approx((row["ap_50"], row["ap_75"]))
+
+
 def test_many_boxes_take_seconds():
     truth, predicted = scenes(0, images=100, objects=10)
     predicted = [(found * 20)[:100] for found in predicted]

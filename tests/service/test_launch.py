@@ -15,12 +15,15 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sen
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_requests_to_stop_are_counted_and_handlers_put_back(name):
     number = getattr(signal, name)
-    before = signal.getsignal(number)
-    with interrupts() as seen:
-        os.kill(os.getpid(), number)
-        os.kill(os.getpid(), number)
-    assert seen.count == 2
-    assert signal.getsignal(number) is before
+    before = signal.signal(number, signal.default_int_handler)  # under nohup, SIGHUP would be ignored
+    try:
+        with interrupts() as seen:
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)
+        assert seen.count == 2
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
 
 
 def test_what_is_ignored_stays_ignored():

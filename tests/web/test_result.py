@@ -44,7 +44,7 @@ def test_a_cell_leads_to_its_images(server, page, colors_run):
 
     page.goto(f"{server.url}/runs/colors/result")
     confusion = colors_run.report()["confusion"]
-    expect(page.locator(".vf-confusion td")).to_have_count(len(confusion["labels"]) ** 2)
+    expect(page.locator(".vf-confusion tbody td")).to_have_count(len(confusion["labels"]) ** 2)
     row = next(i for i, counts in enumerate(confusion["counts"]) if sum(counts))
     column = max(range(len(confusion["labels"])), key=lambda i: confusion["counts"][row][i])
     truth, said = confusion["labels"][row], confusion["predicted_labels"][column]
@@ -53,7 +53,38 @@ def test_a_cell_leads_to_its_images(server, page, colors_run):
     page.wait_for_url(re.compile(f"truth={truth}&predicted={said}"))
     expect(page.locator(".vf-gallery figure")).to_have_count(count)
     pictures_are_there(page)
-    expect(page.get_by_role("heading", name="Precision and recall")).to_be_visible()
+    for title in ("Precision and recall", "ROC", "Calibration", "Density of the probabilities"):
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+
+
+def test_one_image_in_full_and_the_next_by_its_arrow_key(server, page, colors_run):
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/runs/colors/result")
+    page.get_by_role("link", name="All test images").click()
+    names = page.locator(".vf-gallery figcaption").all_inner_texts()
+    assert len(names) == 6
+    page.locator(".vf-gallery figure a").first.click()
+    page.wait_for_url("**/image?**")
+    heading, status = page.get_by_role("heading", level=1), page.get_by_role("status")
+    expect(status).to_have_text("1 of 6")
+    expect(heading).to_have_text(names[0].splitlines()[0])
+    expect(page.get_by_text("What the model says")).to_be_visible()
+    shares = [
+        float(text.rstrip("%"))
+        for text in page.get_by_text(re.compile(r"^[\d.]+%")).all_inner_texts()
+        if "·" not in text
+    ]
+    assert shares == sorted(shares, reverse=True)
+    page.keyboard.press("ArrowRight")
+    expect(heading).to_have_text(names[1].splitlines()[0])
+    page.wait_for_function("document.querySelector('.vf-full').naturalWidth > 0")
+    page.reload()
+    expect(status).to_have_text("2 of 6")
+    page.keyboard.press("ArrowLeft")
+    expect(status).to_have_text("1 of 6")
+    page.keyboard.press("Escape")
+    page.wait_for_url("**/result?**")
 
 
 def test_the_threshold_is_tried_live_and_used(server, page, squares_run):
@@ -64,17 +95,19 @@ def test_the_threshold_is_tried_live_and_used(server, page, squares_run):
     expect(status).to_contain_text("overlap (IoU) from 0.50")
     slider = page.get_by_role("slider", name="Confidence")
     slider.locator("[tabindex]").focus()
-    for _ in range(12):
+    while (value := slider.inner_text().strip()) != "0.01":
         page.keyboard.press("PageDown")
+        expect(slider).not_to_have_text(value)
     expect(status).to_contain_text("Confidence from 0.01")
+    counts = page.locator(".vf-confusion td a").all_inner_texts()
+    assert sum(map(int, counts)) > sum(map(sum, squares_run.report()["confusion"]["counts"]))  # more boxes, live
+    page.wait_for_url(re.compile("threshold=0.01"))
     page.get_by_role("button", name="Use this threshold").click()
     expect(page.get_by_text("The model now reports boxes from 0.01 on.")).to_be_visible()
     model = json.loads((server.home / "runs" / "squares" / "model" / "model.json").read_text())
     assert model["threshold"] == 0.01
     page.get_by_role("button", name="Back to optimal").click()
     expect(status).to_contain_text(f"Confidence from {squares_run.info().threshold:.2f}")
-    page.get_by_role("button", name="Show the matrix so").click()
-    page.wait_for_url(re.compile("threshold="))
     page.locator(".vf-confusion a").first.click()
     pictures_are_there(page)
 

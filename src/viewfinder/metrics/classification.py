@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from viewfinder.metrics.ranking import MAX_POINTS, Floats, Ints, Ranking, mean, thin
+from viewfinder.metrics.ranking import MAX_POINTS, Floats, Ints, Ranking, calibration, density, mean, thin
 
 NAMES = ("roc_auc", "accuracy", "precision", "recall", "f1", "log_loss", "average_precision")
 
@@ -31,7 +31,7 @@ def measure(truth: ArrayLike, proba: ArrayLike, classes: Sequence[str], *, curve
         "metrics": _means(truth, proba, counts, per_class),
         "per_class": per_class,
         "confusion": {"labels": list(classes), "predicted_labels": list(classes), "counts": counts.tolist()},
-        "curves": _curves(classes, rankings) if curves else {},
+        "curves": _curves(classes, rankings) | _probabilities(truth, proba, classes) if curves else {},
         "notes": notes,
     }
 
@@ -88,3 +88,17 @@ def _curves(classes: Sequence[str], rankings: list[Ranking]) -> dict[str, list[d
         "roc": [{"class": n, **thin(*r.roc(), points)} for n, r in drawn if r.wrong[-1]],
         "precision_recall": [{"class": name, **thin(x, y, points)} for name, x, y in recall_first],
     }
+
+
+def _probabilities(truth: Ints, proba: Floats, classes: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return how the probabilities of each class that the truth has are spread, and how far they can be believed."""
+    seen = [(name, proba[:, number], truth == number) for number, name in enumerate(classes) if (truth == number).any()]
+    return {
+        "calibration": [_curve(name, calibration(scores, own)) for name, scores, own in seen],
+        "density": [_curve(name, density(scores[own])) for name, scores, own in seen],
+        "density_of_others": [_curve(name, density(scores[~own])) for name, scores, own in seen if not own.all()],
+    }
+
+
+def _curve(name: str, points: tuple[Floats, Floats]) -> dict[str, Any]:
+    return {"class": name, "x": points[0].round(5).tolist(), "y": points[1].round(5).tolist()}

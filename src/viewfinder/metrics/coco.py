@@ -7,15 +7,20 @@ import numpy as np
 
 from viewfinder.metrics.matching import Boxes
 
+OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 SIZES = ("small", "medium", "large")
 
 
 @dataclass(frozen=True)
 class AveragePrecisions:
-    """`means` over the classes that have objects, and the same `per_class`; None where there are no objects."""
+    """`means` over the classes that have objects, and the same `per_class`; None where there are no objects.
+
+    `by_iou`: of each class the average precision at each of `OVERLAPS`.
+    """
 
     means: dict[str, float | None]
     per_class: list[dict[str, float | None]]
+    by_iou: list[list[float | None]]
 
 
 def average_precisions(truth: Boxes, predicted: Boxes, images: int, classes: int) -> AveragePrecisions:
@@ -28,13 +33,14 @@ def average_precisions(truth: Boxes, predicted: Boxes, images: int, classes: int
     per_class = [{name: _mean(table[levels, :, k, 0]) for name, levels in at.items()} for k in range(classes)]
     means = {name.replace("ap", "map"): _mean(table[levels, :, :, 0]) for name, levels in at.items()}
     means |= {f"map_{size}": _mean(table[:, :, :, 1 + number]) for number, size in enumerate(SIZES)}
-    return AveragePrecisions(means, per_class)
+    by_iou = [[_mean(table[level, :, k, 0]) for level in range(len(OVERLAPS))] for k in range(classes)]
+    return AveragePrecisions(means, per_class, by_iou)
 
 
 def _precision(truth: Boxes, predicted: Boxes, images: int, classes: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return precision as [10 overlaps 0.50 … 0.95, 101 recalls, classes, all and the three sizes]; -1: no objects."""
     if not len(truth) or not images:
-        return np.full((10, 101, classes, 1 + len(SIZES)), -1.0)
+        return np.full((len(OVERLAPS), 101, classes, 1 + len(SIZES)), -1.0)
     from faster_coco_eval import COCO, COCOeval_faster
 
     header = {

@@ -1,12 +1,13 @@
 """How good predicted boxes are."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from viewfinder.metrics.coco import average_precisions
-from viewfinder.metrics.matching import IOU, Box, Boxes, match
+from viewfinder.metrics.coco import OVERLAPS, average_precisions
+from viewfinder.metrics.matching import IOU, Box, Boxes, iou, match
 from viewfinder.metrics.ranking import MAX_POINTS, Floats, Ints, Ranking, mean, thin
 
 NO_OBJECT = "not an object"
@@ -45,9 +46,36 @@ def measure(
         "threshold": chosen,
         "per_class": per_class,
         "confusion": _confusion(things, boxes, matched, classes, chosen),
-        "curves": _curves(classes, rankings) if curves else {},
+        "curves": _curves(classes, rankings) | _ap_by_iou(classes, precisions.by_iou) if curves else {},
         "notes": _notes(things, boxes, classes, precisions.means, len(truth)),
     }
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Where in the confusion matrix each reported box stands, and each object that was not detected, as columns.
+
+    `row` and `column` count the classes, then "not an object" and "not detected". `confidence` and `iou` (the overlap
+    with the object the box is taken for) are 0 where there is none.
+    """
+
+    image: Ints
+    row: Ints
+    column: Ints
+    confidence: Floats
+    iou: Floats
+
+
+def cells(
+    truth: Sequence[Sequence[Box]],
+    predicted: Sequence[Sequence[Box]],
+    classes: Sequence[str],
+    threshold: float,
+    least_iou: float = IOU,
+) -> Cells:
+    """Return the cell of each box of confidence ≥ `threshold` and of each object that none of them is taken for."""
+    things, boxes = Boxes.of(truth, classes), Boxes.of(predicted, classes)
+    return _cells(things, boxes, match(things, boxes, least_iou=least_iou), len(classes), threshold, least_iou)
 
 
 def counted(
@@ -125,23 +153,41 @@ def _confusion(
     things: Boxes, boxes: Boxes, matched: Ints, classes: Sequence[str], threshold: float, least_iou: float = IOU
 ) -> dict[str, Any]:
     size = len(classes)
-    above = boxes.confidence >= threshold
-    boxes, matched = boxes.keep(above), matched[above]
-    missed = np.ones(len(things), bool)
-    missed[matched[matched >= 0]] = False
-    free_things, free_boxes = np.flatnonzero(missed), np.flatnonzero(matched < 0)
-    mistaken = match(things.keep(missed), boxes.keep(matched < 0), same_class=False, least_iou=least_iou)
-    matched = matched.copy()
-    matched[free_boxes[mistaken >= 0]] = free_things[mistaken[mistaken >= 0]]
-    rows = np.where(matched >= 0, np.append(things.category, size)[matched], size)
+    found = _cells(things, boxes, matched, size, threshold, least_iou)
     counts = np.zeros((size + 1, size + 1), np.int64)
-    np.add.at(counts, (rows, boxes.category), 1)
-    counts[:size, size] = np.bincount(things.category, minlength=size) - counts[:size].sum(axis=1)
+    np.add.at(counts, (found.row, found.column), 1)
     return {
         "labels": [*classes, NO_OBJECT],
         "predicted_labels": [*classes, NOT_DETECTED],
         "counts": counts.tolist(),
     }
+
+
+def _cells(things: Boxes, boxes: Boxes, matched: Ints, size: int, threshold: float, least_iou: float) -> Cells:
+    """Return the cells, given which object of its own class each box is."""
+    above = boxes.confidence >= threshold
+    boxes, matched = boxes.keep(above), matched[above].copy()
+    free_things, free_boxes = _missed(things, matched), np.flatnonzero(matched < 0)
+    mistaken = match(
+        things.keep(free_things), boxes.keep(matched < 0), same_class=False,
+        least_iou=least_iou,
+    )  # fmt: skip
+    matched[free_boxes[mistaken >= 0]] = free_things[mistaken[mistaken >= 0]]
+    found, missed = matched >= 0, _missed(things, matched)
+    overlap, none = np.zeros(len(boxes)), np.zeros(len(missed))
+    overlap[found] = iou(boxes.xywh[found], things.xywh[matched[found]])
+    return Cells(
+        np.concatenate([boxes.image, things.image[missed]]),
+        np.concatenate([np.append(things.category, size)[matched], things.category[missed]]),
+        np.concatenate([boxes.category, np.full(len(missed), size)]),
+        np.concatenate([boxes.confidence, none]),
+        np.concatenate([overlap, none]),
+    )
+
+
+def _missed(things: Boxes, matched: Ints) -> Ints:
+    """Return the numbers of the objects that no box is taken for."""
+    return np.setdiff1d(np.arange(len(things)), matched)
 
 
 def _curves(classes: Sequence[str], rankings: list[Ranking]) -> dict[str, list[dict[str, Any]]]:
@@ -157,6 +203,11 @@ def _curves(classes: Sequence[str], rankings: list[Ranking]) -> dict[str, list[d
         "f1_confidence": [{"class": name, **thin(*_from_zero(r.scores, r.f1), points)} for name, r in seen],
         "mean_f1_confidence": [thin(*_from_zero(levels, mean_f1))] if seen else [],
     }
+
+
+def _ap_by_iou(classes: Sequence[str], by_iou: list[list[float | None]]) -> dict[str, list[dict[str, Any]]]:
+    rows = [(name, row) for name, row in zip(classes, by_iou, strict=True) if row[0] is not None]
+    return {"ap_by_iou": [{"class": name, "x": list(OVERLAPS), "y": row} for name, row in rows]}
 
 
 def _from_zero(scores: Floats, f1: Floats) -> tuple[Floats, Floats]:

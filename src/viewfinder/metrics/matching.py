@@ -44,8 +44,8 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.image)
 
-    def keep(self, mask: NDArray[np.bool_]) -> "Boxes":
-        """Return the boxes where `mask` [n] is true."""
+    def keep(self, mask: NDArray[np.bool_] | Ints) -> "Boxes":
+        """Return the boxes where `mask` [n] is true, or those of these numbers."""
         return Boxes(self.xywh[mask], self.image[mask], self.category[mask], self.confidence[mask], self.unknown)
 
 

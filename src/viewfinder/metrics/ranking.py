@@ -70,6 +70,26 @@ class Ranking:
         return float(np.sum(np.diff(self.recall, prepend=0.0) * self.precision))
 
 
+def calibration(scores: Floats, hits: NDArray[np.bool_], bins: int = 10) -> tuple[Floats, Floats]:
+    """Return, for each of `bins` equal ranges of scores in 0 … 1 that holds any, the mean score and the share of hits.
+
+    A score on the border of two ranges is in the lower one. The reliability diagram of DeGroot & Fienberg, 1983.
+    """
+    place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], scores)
+    count, total, right = (
+        np.bincount(place, weights=weights, minlength=bins) for weights in (None, scores, hits.astype(float))
+    )
+    some = count > 0
+    return total[some] / count[some], right[some] / count[some]
+
+
+def density(scores: Floats, bins: int = 20) -> tuple[Floats, Floats]:
+    """Return the middle of each of `bins` equal ranges of scores in 0 … 1, and the share of the scores in it."""
+    edges = np.linspace(0, 1, bins + 1)
+    count = np.bincount(np.searchsorted(edges[1:-1], scores), minlength=bins)
+    return (edges[1:] + edges[:-1]) / 2, count / max(len(scores), 1)
+
+
 def mean(values: Iterable[float | None]) -> float | None:
     """Return the mean of the values that are defined; None where none is."""
     defined = [value for value in values if value is not None]

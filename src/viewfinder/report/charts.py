@@ -129,8 +129,16 @@ def _spans_tenfold(epochs: pl.DataFrame) -> bool:
     return bool(len(rates) and rates.min() > 0 and rates.max() >= 10 * rates.min())  # type: ignore[operator]  # a column of numbers
 
 
-def per_class(curves: Sequence[Curve], scores: Mapping[str, float | None], score: str) -> tuple[Series, ...]:
-    """Return a line for each class, its score in its name; of more than ten classes only the five worst are named."""
+def diagonal(name: str) -> Series:
+    """Return the line from (0, 0) to (1, 1), as context."""
+    return Series(name, (0.0, 1.0), (0.0, 1.0), dashed=True, faint=True)
+
+
+def per_class(curves: Sequence[Curve], scores: Mapping[str, float | None], score: str = "") -> tuple[Series, ...]:
+    """Return a line for each class, its score in its name if `score` names it.
+
+    Of more than ten classes only the five worst are named.
+    """
     worst = sorted((c["class"] for c in curves), key=lambda name: (scores[name] is None, scores[name]))
     named = set(worst[:WORST] if len(curves) > NAMED else worst)
     order = [*(c for c in curves if c["class"] not in named), *(c for c in curves if c["class"] in named)]
@@ -148,7 +156,7 @@ def _points(curve: Curve) -> tuple[tuple[float, ...], tuple[float | None, ...]]:
 
 
 def _named(name: str, value: float | None, score: str) -> str:
-    return name if value is None else f"{name} ({score} {value:.3f})"
+    return name if value is None or not score else f"{name} ({score} {value:.3f})"
 
 
 def many_note(curves: Iterable[Curve]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from viewfinder.metrics import classification as metrics
-from viewfinder.report.charts import Chart, Series, many_note, per_class
+from viewfinder.report.charts import Chart, Series, diagonal, many_note, per_class
 from viewfinder.words import plural
 
 PROBA = "proba_"
@@ -64,11 +64,10 @@ def titles() -> Mapping[str, tuple[str, str]]:
 
 
 def charts(judged: Mapping[str, Any]) -> list[Chart]:
-    """Return precision-recall and ROC curves."""
+    """Return precision-recall, ROC, calibration and density curves."""
     curves, rows = judged["curves"], judged["per_class"]
     average = {row["class"]: row["average_precision"] for row in rows}
     area = {row["class"]: row["roc_auc"] for row in rows}
-    guess = Series("guessing", (0.0, 1.0), (0.0, 1.0), dashed=True, faint=True)
     return [
         Chart(
             "precision_recall",
@@ -88,11 +87,44 @@ def charts(judged: Mapping[str, Any]) -> list[Chart]:
             "left, the better." + many_note(curves["roc"]),
             "false positive rate",
             "true positive rate",
-            (guess, *per_class(curves["roc"], area, "AUC")),
+            (diagonal("guessing"), *per_class(curves["roc"], area, "AUC")),
+            (0, 1),
+            (0, 1),
+        ),
+        Chart(
+            "calibration",
+            "Calibration",
+            "How often an image is of a class, against how sure the model is of it; on the dashed line its "
+            "probabilities can be taken at their word." + many_note(curves["calibration"]),
+            "probability of the class",
+            "share that is of the class",
+            (diagonal("as sure as right"), *per_class(curves["calibration"], area)),
+            (0, 1),
+            (0, 1),
+        ),
+        Chart(
+            "density",
+            "Density of the probabilities",
+            "How sure the model is of a class: solid on images of that class, dashed on all others. The farther apart, "
+            "the better." + many_note(curves["density"]),
+            "probability of the class",
+            "share of images",
+            _density(curves, area),
             (0, 1),
             (0, 1),
         ),
     ]
+
+
+def _density(curves: Mapping[str, Any], area: Mapping[str, float | None]) -> tuple[Series, ...]:
+    own = per_class(curves["density"], area)
+    color = {series.name: series.color for series in own if not series.faint}
+    others = (
+        Series(curve["class"], tuple(curve["x"]), tuple(curve["y"]), color[curve["class"]], dashed=True)
+        for curve in curves["density_of_others"]
+        if curve["class"] in color
+    )
+    return (*own, *others)
 
 
 def tables(judged: Mapping[str, Any], answers: pl.DataFrame) -> list[dict[str, Any]]:

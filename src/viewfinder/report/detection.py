@@ -65,7 +65,7 @@ def titles() -> Mapping[str, tuple[str, str]]:
 
 
 def charts(judged: Mapping[str, Any]) -> list[Chart]:
-    """Return precision-recall, and F1 against confidence."""
+    """Return precision-recall, F1 against confidence, and average precision at each overlap."""
     curves, rows = judged["curves"], judged["per_class"]
     average = {row["class"]: row["ap_50"] for row in rows}
     f1 = {row["class"]: row["f1"] for row in rows}
@@ -94,6 +94,17 @@ def charts(judged: Mapping[str, Any]) -> list[Chart]:
             (0, 1),
             (0, 1),
             marks=(Mark(judged["threshold"], f"threshold {judged['threshold']:.3g}"),),
+        ),
+        Chart(
+            "ap_by_iou",
+            "Average precision at each overlap",
+            "How good the boxes are when they have to fit better and better; a steep fall to the right means that "
+            "objects are found but not well outlined." + many_note(curves["ap_by_iou"]),
+            "overlap (IoU) from which a box counts",
+            "average precision",
+            per_class(curves["ap_by_iou"], {row["class"]: row["ap"] for row in rows}, "AP"),
+            (0.5, 0.95),
+            (0, 1),
         ),
     ]
 

@@ -3,9 +3,9 @@
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from nicegui import ui
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -15,6 +15,7 @@ from viewfinder.rest.app import create_rest
 from viewfinder.service.library.library import Library
 from viewfinder.web import add, dataset, design, frame, home, live, result
 from viewfinder.web.files import add_files
+from viewfinder.web.looking import Looking
 
 HOSTS = ["127.0.0.1", "localhost", "[::1]"]  # no other name may lead here (DNS rebinding)
 Build = TypeVar("Build", bound=Callable[..., Awaitable[None]])
@@ -84,11 +85,9 @@ def _pages(library: Library) -> None:
         await live.live(library, identity)
 
     @_page("/runs/{identity}/result")
-    async def _result(
-        identity: str,
-        truth: str | None = None,
-        predicted: str | None = None,
-        threshold: float | None = None,
-        iou: float | None = None,
-    ) -> None:
-        await result.result(library, identity, result.Asked(truth, predicted, threshold, iou))
+    async def _result(identity: str, looking: Annotated[Looking, Depends()]) -> None:
+        await result.result(library, identity, looking)
+
+    @_page("/runs/{identity}/image")
+    async def _image(identity: str, looking: Annotated[Looking, Depends()]) -> None:
+        await result.image(library, identity, looking)

@@ -34,6 +34,27 @@ def chart(series: Sequence[Mapping[str, Any]], x: Mapping[str, Any], y: Mapping[
     return ui.echart(built).classes("w-full h-60")
 
 
+def reported(drawn: Mapping[str, Any]) -> None:
+    """Show a chart of report.json."""
+    low, high = drawn["x_range"] or (None, None)
+    least, most = drawn["y_range"] or (None, None)
+    lines = [_of_report(one) for one in drawn["series"]]
+    if lines and drawn["marks"]:
+        lines[0]["markLine"] = {
+            "symbol": "none", "silent": True, "lineStyle": {"color": _TEXT["color"], "type": "dotted"},
+            "data": [{"xAxis": mark["x"], "label": {"formatter": mark["label"], **_TEXT}} for mark in drawn["marks"]],
+        }  # fmt: skip
+    across = axis(drawn["x_label"], min=low, max=high, scale=True)
+    chart(lines, across, axis(type="log" if drawn["log_y"] else "value", min=least, max=most, scale=True))
+
+
+def _of_report(one: Mapping[str, Any]) -> dict[str, Any]:
+    color = _TEXT["color"] if one["faint"] else COLORS[one["color"] % len(COLORS)]
+    style = {"color": color, "type": "dashed" if one["dashed"] else "solid", "width": 1 if one["faint"] else 2}
+    points = list(zip(one["x"], one["y"], strict=True))
+    return line(one["name"], points, lineStyle=style, itemStyle={"color": color})
+
+
 def line(name: str, points: Sequence[Any], **options: Any) -> dict[str, Any]:
     """Return a line through (x, y) points; many points are drawn without dots."""
     return {

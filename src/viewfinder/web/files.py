@@ -8,7 +8,6 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from viewfinder.errors import InputError, NotFoundError
 from viewfinder.service.library import gallery, runs
-from viewfinder.service.library.judged import Judged, View
 from viewfinder.service.library.library import Library
 from viewfinder.store import Dataset, Run
 
@@ -33,10 +32,12 @@ def add_files(app: FastAPI, library: Library) -> None:
         return _jpeg(lambda: gallery.thumbnail(library, library.get(Dataset, identity), sha256), IMMUTABLE)
 
     @app.get("/files/runs/{identity}/images/{row}.jpg")
-    def _judged(identity: str, row: int, threshold: float | None = None, iou: float = 0.5) -> Response:
+    def _judged(
+        identity: str, row: int, threshold: float | None = None, iou: float | None = None, full: bool = False
+    ) -> Response:
         def picture() -> bytes:
-            judged = Judged(runs.folder(library, library.get(Run, identity)))
-            return judged.picture(row, None if threshold is None else View(threshold, iou))
+            judged = library.judged(runs.folder(library, library.get(Run, identity)))
+            return judged.picture(row, judged.view(threshold, iou), full)
 
         return _jpeg(picture, NOSNIFF)
 

@@ -1,5 +1,6 @@
 """What every page has: the header, the place for its content, and the look."""
 
+import json
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,16 +33,21 @@ def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
 
 async def off_loop(work: Callable[Given, Result], *args: Given.args, **options: Given.kwargs) -> Result:
     """Do in a thread what reads or writes: the event loop is everybody's."""
-    result = await run.io_bound(work, *args, **options)
+    result = await run.io_bound(lambda: (work(*args, **options),))
     if result is None:  # the server is closing
         raise CancelledError
-    return result
+    return result[0]
 
 
-def heading(text: str, level: int = 1) -> None:
-    """Write a heading."""
+def heading(text: str, level: int = 1) -> ui.label:
+    """Write a heading; return the label that holds its text."""
     with ui.element(f"h{level}"):
-        ui.label(text)
+        return ui.label(text)
+
+
+def go_quietly(address: str) -> None:
+    """Have the browser show an address of this server, so that a reload shows what is shown now."""
+    ui.run_javascript(f"history.replaceState(null, '', {json.dumps(address)})")
 
 
 @contextmanager

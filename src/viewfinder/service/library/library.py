@@ -13,10 +13,12 @@ from platformdirs import user_data_path
 from viewfinder.errors import NotFoundError, StoreError
 from viewfinder.lock import take
 from viewfinder.run import RunFolder
+from viewfinder.service.library.judged import Judged
 from viewfinder.service.library.watch import Watch
 from viewfinder.store import Analysis, Database, Dataset, Run, SavedModel, Token, open_database
 
 HOME_VARIABLE = "VIEWFINDER_HOME"
+KEPT_RUNS = 4
 KINDS = {Dataset: "dataset", Analysis: "analysis", Run: "run", SavedModel: "saved model", Token: "token"}
 Row = TypeVar("Row", Dataset, Analysis, Run, SavedModel, Token)
 
@@ -35,10 +37,19 @@ class Library:
         self.data_roots: tuple[Path, ...] = (Path.home(),)
         self.imports: dict[str, Any] = {}
         self._watches: dict[Path, Watch] = {}
+        self._judged: dict[tuple[Path, int], Judged] = {}
 
     def watch(self, run: RunFolder) -> Watch:
         """Return the one watch of a run."""
         return self._watches.setdefault(run.path, Watch(run))
+
+    def judged(self, run: RunFolder) -> Judged:
+        """Return the judged test images of a run, read anew when they changed; a few runs are kept."""
+        path = run.path / "predictions.parquet"
+        key = run.path, path.stat().st_mtime_ns if path.is_file() else 0
+        if key not in self._judged:
+            self._judged = dict(list(self._judged.items())[-(KEPT_RUNS - 1) :]) | {key: Judged(run)}
+        return self._judged[key]
 
     @classmethod
     def open(cls, home: Path | None = None, clock: Callable[[], float] = time.time) -> "Library":
