@@ -146,6 +146,11 @@ class RunFolder:
             raise RunError(f"'{self.path}' has no predictions yet: no epoch is finished.")
         return pl.read_parquet(path)
 
+    def latest(self) -> pl.DataFrame:
+        """Read latest.parquet: what the latest epoch (column `epoch`) says of a few images of the monitored split."""
+        path = self.path / "latest.parquet"
+        return pl.read_parquet(path) if path.is_file() else pl.DataFrame()
+
     def events(self, offset: int = 0) -> Iterator[tuple[int, AnyEvent]]:
         """Yield each complete event from byte `offset` on, with the offset of the next one."""
         path = self.path / "events.jsonl"
@@ -234,6 +239,11 @@ class RunFolder:
     def write_predictions(self, table: pl.DataFrame) -> None:
         """Replace predictions.parquet."""
         replace(self.path / "predictions.parquet", lambda file: table.write_parquet(file))
+
+    def write_latest(self, table: pl.DataFrame, epoch: int) -> None:
+        """Replace latest.parquet."""
+        told = table.with_columns(epoch=pl.lit(epoch))
+        replace(self.path / "latest.parquet", lambda file: told.write_parquet(file))
 
     def write_model(self, info: ModelInfo, weights: bytes) -> None:
         """Replace the model: `weights` in safetensors' format."""

@@ -24,9 +24,21 @@ def test_the_folder_holds_what_the_contract_says(name, finished):
     expected = {
         "run.json", "design.yaml", "events.jsonl", "epochs.csv", "split.parquet", "predictions.parquet", "lock",
         "model/model.safetensors", "model/model.json", "checkpoint/state.pt", "report.json", "report.html",
+        "latest.parquet",
     }  # fmt: skip
     files = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
     assert files == expected
+
+
+@BOTH
+def test_the_latest_epoch_is_told_of_the_same_few_images(name, finished):
+    run = finished(name)
+    latest, predictions = run.latest(), run.predictions()
+    assert set(latest["epoch"]) == {run.epochs().height}
+    assert latest.height == min(12, predictions.height)
+    if run.info().best_epoch == run.epochs().height:  # then both are of the same epoch
+        told = latest.drop("epoch").sort("image")
+        assert told.equals(predictions.filter(predictions["image"].is_in(told["image"].implode())).sort("image"))
 
 
 @BOTH

@@ -102,6 +102,6 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_at_last_fails(library, que
         done = runs.info(library, run).epochs_done
         os.kill(jobs.process_id(run), signal.SIGKILL)
     until(jobs, lambda: state(library, run) == "failed")
-    assert "killed by the system" in library.get(Run, run.id).error
+    assert "The trainer was killed" in library.get(Run, run.id).error
     epochs = folder.epochs()["epoch"].to_list()
     assert epochs == list(range(1, len(epochs) + 1))

@@ -1,13 +1,15 @@
 """Signals while a process is watched."""
 
 import os
+import shutil
 import signal
 import sys
 import threading
 
 import pytest
 
-from viewfinder.service.launch import interrupts
+from viewfinder.run import RunFolder
+from viewfinder.service.launch import Ended, interrupts, memory_kills, record_end
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent by os.kill")
 
@@ -48,3 +50,19 @@ def test_a_thread_watches_without_signals():
     thread.start()
     thread.join()
     assert counts == [0]
+
+
+def test_processes_that_the_system_ended_for_memory_are_counted(tmp_path):
+    (tmp_path / "events").write_text("low 0\noom 2\noom_kill 3\noom_group_kill 0\n")
+    (tmp_path / "vmstat").write_text("nr_free_pages 5\noom_kill 7\n")
+    assert memory_kills([tmp_path / "none", tmp_path / "events", tmp_path / "vmstat"]) == 3
+    assert memory_kills([tmp_path / "none"]) == 0
+
+
+@pytest.mark.parametrize(("memory", "words"), [(True, "killed by the system for memory"), (False, "was killed.")])
+def test_memory_is_blamed_only_where_the_system_says_so(memory, words, squares_run, tmp_path):
+    shutil.copytree(squares_run.path, tmp_path / "run")
+    run = RunFolder.open(tmp_path / "run")
+    run.update(status="running")
+    record_end(run, Ended(-signal.SIGKILL, 0, memory))
+    assert words in run.info().error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from torch import nn, optim
 
@@ -24,6 +25,7 @@ from viewfinder.run import ModelInfo, RunFolder
 from viewfinder.schedule import best_epoch, learning_rate, patience_left
 from viewfinder.words import plural
 
+FOLLOWED = 12
 STEP_EVENTS_S = 0.5  # at most one step event in this time
 PACKAGES = ("viewfinder", "torch", "torchvision", "timm", "numpy", "pillow", "polars", "scikit-learn")
 
@@ -71,6 +73,7 @@ class Trainer:
         self.optimizer = self._optimizer()
         self.progress = checkpoint.load(run, self.network, self.optimizer)
         self.told: set[str] = set()
+        self.followed = followed(self.splits[self.monitored]["image"].to_list())
         self._extend_patience()
 
     # -- set-up -------------------------------------------------------------------------------------------------------
@@ -262,6 +265,7 @@ class Trainer:
             "images_per_second": round(progress.images / max(progress.seconds, 1e-9), 3),
         }
         progress.next_epoch(row)
+        self.run.write_latest(judgement.predictions.filter(pl.col("image").is_in(self.followed)), epoch)
         best = self._best_epoch() == epoch
         if best:
             self._keep(judgement, measures.get("threshold"))
@@ -377,6 +381,12 @@ class Trainer:
 def step_seed(seed: int, epoch: int, step: int) -> int:
     """Return the seed of torch's generator for one optimizer step: dropout, stochastic depth and samplers."""
     return int(np.random.SeedSequence([seed, epoch, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def followed(names: Sequence[str]) -> list[str]:
+    """Return the images whose predictions are told after every epoch: always the same twelve, drawn at random."""
+    order = np.random.default_rng(0).permutation(len(names))
+    return [sorted(names)[number] for number in order[:FOLLOWED]]
 
 
 def versions() -> dict[str, str]:

@@ -27,6 +27,7 @@ class LocalJobs:
     def __init__(self, library: Library, nice: int = NICE) -> None:
         self.library, self.nice = library, nice
         self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._kills: dict[str, int] = {}  # as the system counted before each start
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="viewfinder-jobs", daemon=True)
 
@@ -83,7 +84,9 @@ class LocalJobs:
         process, folder = self._started.pop(run.id, None), runs.folder(self.library, run)
         killed = process is None or process.returncode < 0
         if folder.info().status in ("queued", "running") and (not killed or run.attempts >= MOST_STARTS):
-            launch.record_end(folder, launch.Ended(process.returncode if process else -KILLED, 0))
+            code = process.returncode if process else -KILLED
+            kills = self._kills.pop(run.id, None)
+            launch.record_end(folder, launch.Ended(code, 0, kills is not None and launch.memory_kills() > kills))
         info = folder.info()
         if info.status in runs.FINAL:
             runs.set_state(self.library, run, info.status, info.error)
@@ -91,6 +94,7 @@ class LocalJobs:
         return not runs.claim(self.library, run, again=True)
 
     def _start(self, run: Run) -> list[Run]:
+        kills = launch.memory_kills()
         try:
             process = launch.start("train", runs.folder(self.library, run).path)
         except (OSError, ViewfinderError) as error:
@@ -98,5 +102,5 @@ class LocalJobs:
             return []
         with contextlib.suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, process.pid, self.nice)
-        self._started[run.id] = process
+        self._started[run.id], self._kills[run.id] = process, kills
         return [run]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,6 +25,8 @@ ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 """Threads that wait for work sleep instead of spinning: on a machine that does anything else besides, the loading of
 images included, spinning made training several times slower."""
 INPUT_IS_WRONG, STOPPED = 2, 130
+MEMORY_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
+"""Where Linux counts the processes that it ended for lack of memory: in this container, on this machine."""
 
 
 class Watcher(Protocol):
@@ -94,16 +96,20 @@ def last_line(log: Path) -> str:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: its exit code (negative: the signal that ended it), and how often it was asked to stop."""
+    """How a process ended: its exit code (negative: the signal that ended it), and how often it was asked to stop.
+
+    `out_of_memory` says whether the system counted a process that it ended for lack of memory meanwhile.
+    """
 
     code: int
     asked: int
+    out_of_memory: bool = False
 
 
 def follow(command: str, folder: RunFolder, watcher: Watcher, offset: int = 0) -> Ended:
     """Start `command` of the engine on a folder, pass on its events from byte `offset` on, and return how it ended."""
     with interrupts() as seen, start(command, folder.path) as process:
-        asked = 0
+        asked, kills = 0, memory_kills()
         try:
             while process.poll() is None:
                 offset = _pass_on(folder, watcher, offset)
@@ -117,7 +123,18 @@ def follow(command: str, folder: RunFolder, watcher: Watcher, offset: int = 0) -
             _stop(folder, process, 1)
             raise
     _pass_on(folder, watcher, offset)
-    return Ended(process.returncode, asked)
+    return Ended(process.returncode, asked, memory_kills() > kills)
+
+
+def memory_kills(counters: Sequence[Path] = MEMORY_COUNTERS) -> int:
+    """Return how many processes the system has ended for lack of memory; 0 where it does not count them."""
+    for path in counters:
+        with contextlib.suppress(OSError):
+            for line in path.read_text(encoding="ascii").splitlines():
+                name, _, count = line.partition(" ")
+                if name == "oom_kill" and count.isdigit():
+                    return int(count)
+    return 0
 
 
 def start(command: str, folder: Path) -> "subprocess.Popen[bytes]":
@@ -179,14 +196,17 @@ def record_end(run: RunFolder, ended: Ended) -> None:
             run.update(status="stopped", ended=now, reason="ended at once on request")
             run.append(Stopped(time=now, reason="ended at once on request"))
         else:
-            error = _explained(ended.code, last_line(run.path / "log.txt"))
+            error = _explained(ended, last_line(run.path / "log.txt"))
             run.update(status="failed", ended=now, reason=None, error=error)
             run.append(Failed(time=now, error=error))
 
 
-def _explained(code: int, said: str) -> str:
+def _explained(ended: Ended, said: str) -> str:
+    code = ended.code
+    if ended.out_of_memory:
+        return "The trainer was killed by the system for memory: try a smaller batch_size, input_size or model."
     if code == -getattr(signal, "SIGKILL", 9):
-        return "The trainer was killed by the system, which happens when memory runs out: try a smaller batch_size."
+        return "The trainer was killed. Resumed, it goes on from its last checkpoint."
     if code < 0:
         return f"The trainer was ended by signal {-code}."
     return f"The trainer ended with code {code}: {said}" if said else f"The trainer ended with code {code}."

@@ -16,6 +16,7 @@ IMMUTABLE = {**NOSNIFF, "Cache-Control": "private, max-age=31536000, immutable"}
 KEPT = {
     "report.html": "report.html",
     "predictions.parquet": "predictions.parquet",
+    "log.txt": "log.txt",
     "model.safetensors": "model/model.safetensors",
 }
 
@@ -41,6 +42,16 @@ def add_files(app: FastAPI, library: Library) -> None:
 
         return _jpeg(picture, NOSNIFF)
 
+    @app.get("/files/runs/{identity}/latest/{row}.jpg")
+    def _latest(identity: str, row: int) -> Response:
+        def picture() -> bytes:
+            judged = library.latest(runs.folder(library, library.get(Run, identity)))
+            if judged is None:
+                raise NotFoundError("No epoch is finished.")
+            return judged.picture(row, judged.view())
+
+        return _jpeg(picture, NOSNIFF)
+
     @app.get("/files/runs/{identity}/{name}")
     def _kept(identity: str, name: str) -> Response:
         try:
@@ -60,6 +71,7 @@ def _file(folder: Path, name: str) -> Response:
     path = folder / KEPT.get(name, "")
     if not path.is_file():
         raise NotFoundError(f"There is no '{name}'.")
-    if name.endswith(".html"):
-        return FileResponse(path, headers={**NOSNIFF, "Content-Security-Policy": "sandbox"})
+    if name.endswith((".html", ".txt")):
+        kind = "text/html" if name.endswith(".html") else "text/plain; charset=utf-8"
+        return FileResponse(path, media_type=kind, headers={**NOSNIFF, "Content-Security-Policy": "sandbox"})
     return FileResponse(path, headers=NOSNIFF, filename=name)

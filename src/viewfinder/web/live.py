@@ -6,9 +6,11 @@ from typing import Any
 import polars as pl
 from nicegui import run, ui
 
+from viewfinder import tasks
 from viewfinder.errors import InputError
 from viewfinder.run import RunInfo
 from viewfinder.service.library import runs
+from viewfinder.service.library.judged import Judged
 from viewfinder.service.library.library import Library
 from viewfinder.service.library.watch import Watched
 from viewfinder.store import Analysis, Run
@@ -36,6 +38,9 @@ class Now:
     watched: Watched
     epochs: pl.DataFrame
     reported: bool
+    task: str
+    guessing: dict[str, Any] | None
+    latest: Judged | None
 
     @property
     def state(self) -> str:
@@ -47,7 +52,10 @@ def now(library: Library, identity: str) -> Now:
     """Read where a run stands."""
     row = library.get(Run, identity)
     folder = runs.folder(library, row)
-    return Now(row, folder.info(), library.watch(folder).now(), folder.epochs(), bool(folder.report()))
+    watch, reported = library.watch(folder), (folder.path / "report.json").is_file()
+    return Now(
+        row, folder.info(), watch.now(), folder.epochs(), reported, watch.task, watch.guessing, library.latest(folder)
+    )
 
 
 class RunPage:
@@ -76,7 +84,12 @@ class RunPage:
                             ("left", "Time left"), ("patience", "Patience left"),
                         )
                     }  # fmt: skip
+                self.better = ui.label()
                 self.error = ui.label().classes("vf-wrong").props("role=alert")
+                self.advice = ui.row().classes("gap-4")
+                with self.advice:
+                    ui.link("Change the design", f"/analyses/{self.analysis.id}")
+                    ui.link("What the trainer wrote", f"/files/runs/{self.now.row.id}/log.txt", new_tab=True)
             with ui.grid().classes("w-full gap-4 grid-cols-1 md:grid-cols-2"):
                 with card():
                     heading("Loss", 2)
@@ -87,8 +100,12 @@ class RunPage:
                     heading(f"{self.metric.title} on the {self.split} split", 2)
                     self.metrics = chart([line(self.metric.title, [])], *AXES)
             with card():
+                heading(f"The same images of the {self.split} split, judged after every epoch", 2)
+                self.latest = Latest(self.now.row.id)
+            with card():
                 heading("Log", 2)
                 self.log = ui.log(max_lines=200).classes("w-full h-40")
+                ui.link("What the trainer wrote", f"/files/runs/{self.now.row.id}/log.txt", new_tab=True)
             self.told = 0
             self._show()
             self.timer = ui.timer(REFRESH_S, self._refresh)
@@ -125,14 +142,27 @@ class RunPage:
         self.facts["left"].text = "–" if over or left is None else _minutes(left)
         self.facts["patience"].text = "–" if progress.patience_left is None else str(progress.patience_left)
         self.error.text = self.now.info.error or self.now.row.error or ""
+        self.better.text = self._better()
+        self.advice.visible = state == "failed"
         self.stop.visible, self.result.visible = not over, over and self.now.reported
         self.resume.visible, self.more.visible = state in ("stopped", "failed"), state == "finished"
         title = self.now.row.name if over else f"{share:.0%} {self.now.row.name}"
         ui.page_title(f"{title} · Viewfinder")
         self._draw()
+        self.latest.show(self.now.latest)
         for note in self.now.watched.notes[self.told :]:
             self.log.push(note)
         self.told = len(self.now.watched.notes)
+
+    def _better(self) -> str:
+        """Return how the latest epoch compares with guessing, where that makes sense and an epoch is done."""
+        guess, epochs = self.now.guessing, self.now.epochs
+        column = f"{self.split}_{guess['metric']}" if guess else ""
+        if not guess or not epochs.height or epochs[column][-1] is None:
+            return ""
+        value, name = epochs[column][-1], tasks.get(self.now.task).metrics[guess["metric"]].title.lower()
+        verdict = "Better" if value > guess["value"] else "No better"
+        return f"{verdict} than guessing: {name} {value:.2f} against {guess['value']:.2f}."
 
     def _draw(self) -> None:
         epochs = self.now.epochs
@@ -155,6 +185,37 @@ class RunPage:
     async def _stop(self) -> None:
         await run.io_bound(runs.stop, self.library, self.now.row)
         ui.notify("It stops after this step; the best model is kept.")
+
+
+class Latest:
+    """A few images that are judged anew after every epoch."""
+
+    def __init__(self, run: str) -> None:
+        self.run, self.epoch = run, 0
+        self.words = ui.label("They are shown when the first epoch is done.").classes("vf-soft")
+        self.gallery = ui.element("div").classes("vf-gallery")
+
+    def show(self, judged: Judged | None) -> None:
+        """Show what an epoch says, if it is another."""
+        epoch = int(judged.answers["epoch"][0]) if judged and judged.answers.height else 0
+        if judged is None or epoch == self.epoch:
+            return
+        self.epoch, self.words.text = epoch, f"After epoch {epoch}."
+        self.gallery.clear()
+        with self.gallery:
+            for row in range(judged.answers.height):
+                self._image(judged, row)
+
+    def _image(self, judged: Judged, row: int) -> None:
+        with ui.element("figure"):
+            address = f"/files/runs/{self.run}/latest/{row}.jpg" + (f"?epoch={self.epoch}" if judged.detects else "")
+            ui.element("img")._props |= {"src": address, "alt": str(judged.answers["image"][row])}
+            with ui.element("figcaption"):
+                if not judged.detects:
+                    truth, said = judged.answers["label"][row], judged.answers["prediction"][row]
+                    right = "right" if truth == said else "wrong"
+                    ui.label(f"{said} ({judged.confidence[row]:.0%})").classes(f"vf-said vf-said-{right}")
+                    ui.label("right" if truth == said else f"it is {truth}")
 
 
 def _plot(chart: ui.echart, data: list[list[Any]]) -> None:

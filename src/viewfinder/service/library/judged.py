@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from viewfinder.data import boxes as box_values
@@ -47,12 +48,13 @@ class Wanted:
 
 
 class Judged:
-    """The test images of a run with truth and prediction, one row each, in order of their names."""
+    """The test images of a run, or those of other predictions, with truth and prediction, in order of their names."""
 
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunFolder, predictions: pl.DataFrame | None = None) -> None:
         self.run, info = run, run.info()
         self.root, self.classes, self.threshold = Path(info.dataset.root), info.dataset.classes, info.threshold
-        self.answers = run.split().join(run.predictions(), on="image", how="inner", suffix="_predicted").sort("image")
+        table = run.predictions() if predictions is None else predictions
+        self.answers = run.split().join(table, on="image", how="inner", suffix="_predicted").sort("image")
         self.detects = "boxes_predicted" in self.answers.columns
 
     @cached_property

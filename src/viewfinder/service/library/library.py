@@ -45,10 +45,18 @@ class Library:
 
     def judged(self, run: RunFolder) -> Judged:
         """Return the judged test images of a run, read anew when they changed; a few runs are kept."""
-        path = run.path / "predictions.parquet"
-        key = run.path, path.stat().st_mtime_ns if path.is_file() else 0
+        return self._kept(run.path / "predictions.parquet", lambda: Judged(run))
+
+    def latest(self, run: RunFolder) -> Judged | None:
+        """Return what the latest epoch says of the few images that are followed; None before the first."""
+        path = run.path / "latest.parquet"
+        return self._kept(path, lambda: Judged(run, run.latest())) if path.is_file() else None
+
+    def _kept(self, path: Path, read: Callable[[], Judged]) -> Judged:
+        key = path, path.stat().st_mtime_ns if path.is_file() else 0
         if key not in self._judged:
-            self._judged = dict(list(self._judged.items())[-(KEPT_RUNS - 1) :]) | {key: Judged(run)}
+            others = [(one, judged) for one, judged in self._judged.items() if one[0] != path]
+            self._judged = dict(others[-(KEPT_RUNS - 1) :]) | {key: read()}
         return self._judged[key]
 
     @classmethod

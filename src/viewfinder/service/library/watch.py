@@ -3,8 +3,10 @@
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from viewfinder.events import AnyEvent, Diagnostic, Note, Step
+from viewfinder.report import parts
 from viewfinder.run import RunFolder
 from viewfinder.service.progress import TrainingProgress
 
@@ -37,10 +39,15 @@ class Watched:
 
 
 class Watch:
-    """Follows one run's events; call `now` from any thread."""
+    """Follows one run's events; call `now` from any thread.
+
+    `guessing`: how good it would be to always say the same, where that makes sense.
+    """
 
     def __init__(self, run: RunFolder) -> None:
         self.run, self._offset, self._last = run, 0, 0.0
+        self.task = run.design().task
+        self.guessing = _guessing(run, self.task)
         self._watched = Watched(TrainingProgress.of(run.design()))
         self._lock = threading.Lock()
 
@@ -53,3 +60,11 @@ class Watch:
                     self._watched.add(event)
                 self._last = time.monotonic()
             return self._watched
+
+
+def _guessing(run: RunFolder, task: str) -> dict[str, Any] | None:
+    split = {str(name): rows for (name,), rows in run.split().group_by("split")}
+    judged = split.get(run.info().dataset.monitored_split)
+    if judged is None or "train" not in split:
+        return None
+    return parts.of(task).guessing(judged, split["train"])
