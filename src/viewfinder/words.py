@@ -16,8 +16,8 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def typed(path: Path) -> str:
-    """Return a path as it can be typed into a shell."""
+def typed(path: Path | str) -> str:
+    """Return a path, or another word, as it can be typed into a shell."""
     if sys.platform == "win32":
         return f'"{path}"' if " " in str(path) else str(path)
     return shlex.quote(str(path))

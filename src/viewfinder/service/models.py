@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from viewfinder import catalogue, tasks
+from viewfinder import catalogue, tasks, weights
 from viewfinder.catalogue import Model
 
 
@@ -31,3 +31,14 @@ def _row(model: Model) -> dict[str, Any]:
         "trained_on": model.weights.trained_on,
         "licence": model.weights.licence,
     }
+
+
+def weights_at_hand() -> dict[str, str]:
+    """Return, for each model, in words whether the weights it starts from are on this machine; nothing is fetched."""
+    return {name: _where(entry) for entry in weights.inventory() for name in entry.models}
+
+
+def _where(entry: weights.Entry) -> str:
+    if entry.path is None:
+        return "are downloaded when needed"
+    return "come with Viewfinder" if entry.weights.package else "are on this machine"

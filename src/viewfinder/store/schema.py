@@ -24,7 +24,10 @@ class Base(MappedAsDataclass, DeclarativeBase):
 
 
 class Dataset(Base):
-    """An imported source. Its index is `datasets/<id>/dataset.parquet`; `sample` names the sample it is, if any."""
+    """An imported source. Its index is `datasets/<id>/dataset.parquet`; `sample` names the sample it is, if any.
+
+    `source` is the folder or file that was read, `root` the folder that the images' names begin at.
+    """
 
     __tablename__ = "datasets"
 
@@ -39,6 +42,7 @@ class Dataset(Base):
     created: Mapped[float]
     sample: Mapped[str | None] = mapped_column(default=None)
     trashed: Mapped[float | None] = mapped_column(default=None)
+    source: Mapped[str] = mapped_column(default="")
 
 
 class Analysis(Base):

@@ -11,6 +11,7 @@ from viewfinder.service.library.library import Library
 from viewfinder.web import tabs
 from viewfinder.web.editing import Editing
 from viewfinder.web.frame import card, fact, heading, off_loop, page
+from viewfinder.web.text import command_dialog, text_dialog
 from viewfinder.web.training import training
 
 TABS: dict[str, tuple[str, Callable[[Editing], None]]] = {
@@ -21,24 +22,32 @@ TABS: dict[str, tuple[str, Callable[[Editing], None]]] = {
     "training": ("Training", training),
     "runtime": ("Runtime", tabs.runtime),
 }
-REDRAWN = {"training.model", "training.schedule"}  # after these, other settings are shown
+REDRAWN = {"training.model", "training.schedule", "metrics.optimize", "target.classes"}
+"""After these a tab shows other settings, or a choice that has no field."""
+FOLLOW_S = 1.0
 
 
 async def design(library: Library, identity: str, tab: str) -> None:
     """Build the page of an analysis's design; the tab stands in the address."""
-    editing = await off_loop(Editing.load, library, identity)
-    name = editing.analysis.name
     tab = tab if tab in TABS else "training"
+    editing = await off_loop(Editing.load, library, identity, tab)
+    name = editing.analysis.name
     with page(f"Design of {name}", [(name, f"/analyses/{identity}")]):
         with ui.row().classes("w-full items-center justify-between"):
             heading(f"Design of {name}")
-            ui.button("Train", icon="play_arrow", on_click=lambda: _ask(editing)).props("unelevated no-caps size=lg")
+            with ui.row().classes("gap-2 items-center"):
+                ui.button("As text", icon="notes", on_click=lambda: text_dialog(editing)).props("flat no-caps")
+                command = ui.button("As command", icon="terminal", on_click=lambda: command_dialog(editing))
+                command.props("flat no-caps")
+                train = ui.button("Train", icon="play_arrow", on_click=lambda: _ask(editing))
+                train.props("unelevated no-caps size=lg")
         _sentence(editing)
         with ui.row().classes("vf-tabs w-full").props("role=navigation"):
             for key, (title, _) in TABS.items():
                 link = ui.link(title, f"/analyses/{identity}?tab={key}").classes("vf-tab")
                 link.props("aria-current=page" if key == tab else "")
-        _content(editing, TABS[tab][1])
+        _content(editing, tab)
+        ui.timer(FOLLOW_S, editing.follow)
 
 
 def _sentence(editing: Editing) -> None:
@@ -46,13 +55,50 @@ def _sentence(editing: Editing) -> None:
     editing.on_change(lambda: sentence.set_text(editing.outlook.sentence))
 
 
-def _content(editing: Editing, build: Callable[[Editing], None]) -> None:
+def _content(editing: Editing, tab: str) -> None:
+    title, build = TABS[tab]
+    first = True
+
     @ui.refreshable
     def content() -> None:
+        nonlocal first
+        editing.drawing(first)
+        first = False
         build(editing)
+        _back_to_default(editing, tab, title)
 
+    editing.on_change(lambda: content.refresh(), REDRAWN)
     content()
-    editing.on_change(content.refresh, REDRAWN)
+
+
+def _back_to_default(editing: Editing, section: str, title: str) -> None:
+    """Offer to undo everything that was changed on a tab, and to undo that."""
+    before: list[dict[str, object]] = []
+
+    async def reset() -> None:
+        values = {key: value for key, value in editing.analysis.design.items() if key != section}
+        before.append(editing.analysis.design)
+        if refused := await editing.change_whole(values):
+            before.pop()
+            ui.notify(refused.text, type="negative")
+            return
+        with slot, card(), ui.row().classes("items-center gap-4"):
+            ui.label(f"{title} is back to the default.")
+            ui.button("Undo", on_click=undo).props("flat no-caps")
+
+    async def undo() -> None:
+        if refused := await editing.change_whole(dict(before[-1])):
+            ui.notify(refused.text, type="negative")
+        slot.clear()
+
+    slot = ui.column().classes("w-full")
+    button = ui.button(f"{title}: back to the default", icon="undo", on_click=reset).props("flat no-caps")
+
+    def show() -> None:
+        button.visible = bool(editing.analysis.design.get(section))
+
+    show()
+    editing.on_change(show)
 
 
 async def _ask(editing: Editing) -> None:
@@ -72,11 +118,16 @@ async def _ask(editing: Editing) -> None:
             return
         ui.navigate.to(f"/runs/{made.id}")
 
+    waiting = await off_loop(runs.unfinished, editing.library)
     with ui.dialog() as dialog, card():
         heading("Train", 2)
         name = ui.input("Name", placeholder="Run").props("outlined dense autofocus").classes("w-full")
         ui.label(editing.outlook.sentence)
-        fact("Expected", editing.outlook.time)
+        with ui.row().classes("gap-8"):
+            fact("Expected", editing.outlook.time)
+            fact("Devices", str(editing.design.runtime.devices))
+        if waiting:
+            ui.label(f"It waits until {waiting[-1].name} is done: runs are trained one after the other.")
         wrong = ui.label().classes("vf-wrong").props("role=alert")
         with ui.row().classes("w-full justify-end"):
             ui.button("Cancel", on_click=dialog.close).props("flat no-caps")

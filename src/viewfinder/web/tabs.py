@@ -8,6 +8,7 @@ from viewfinder import tasks
 from viewfinder.data.check import summarise
 from viewfinder.web.editing import Editing
 from viewfinder.web.frame import card, fact, heading
+from viewfinder.web.numbers import table
 
 AUGMENTATION = {
     "color": "Brightness, contrast and hue",
@@ -17,27 +18,37 @@ AUGMENTATION = {
 
 
 def target(editing: Editing) -> None:
-    """Build the Target tab: the classes that are learned."""
+    """Build the Target tab: the classes that are learned, with examples of each."""
     counted = "objects" if editing.index.target.is_objects else "images"
     rows = summarise(editing.index)["classes"]
     chosen = editing.design.target.classes
+    boxes: dict[str, ui.checkbox] = {}
 
     async def choose() -> None:
-        names = [name for name, box in boxes.items() if box.value]
-        wrong.text = await editing.change("target.classes", None if len(names) == len(rows) else names) or ""
+        names = tuple(name for name, box in boxes.items() if box.value)
+        refused = await editing.change("target.classes", None if len(names) == len(rows) else names)
+        wrong.text = refused.text if refused else ""
 
     with card():
         heading("Classes", 2)
         ui.label("What the model learns to tell apart. Images of classes that are not chosen are left out.").classes(
             "vf-soft"
         )
-        boxes = {}
-        with ui.grid().classes("w-full gap-1 grid-cols-2 sm:grid-cols-3 md:grid-cols-4"):
-            for row in rows:
-                text = f"{row['name']} ({row[counted]:,} {counted})"
-                on = chosen is None or row["name"] in chosen
-                boxes[row["name"]] = ui.checkbox(text, value=on, on_change=choose)
         wrong = ui.label().classes("vf-wrong text-sm").props("role=alert")
+        with ui.grid().classes("w-full gap-4 grid-cols-1 sm:grid-cols-2 md:grid-cols-3"):
+            for row in rows:
+                with ui.column().classes("gap-1 min-w-0"):
+                    on = chosen is None or row["name"] in chosen
+                    text = f"{row['name']} ({row[counted]:,} {counted})"
+                    boxes[row["name"]] = ui.checkbox(text, value=on, on_change=choose)
+                    _examples(editing, row["name"])
+
+
+def _examples(editing: Editing, name: str) -> None:
+    with ui.element("div").classes("vf-examples"):
+        for sha256 in editing.examples.get(name, ()):
+            image = ui.element("img").props("loading=lazy")
+            image._props |= {"src": f"/files/datasets/{editing.dataset.id}/{sha256}.jpg", "alt": f"Example of {name}"}
 
 
 def split(editing: Editing) -> None:
@@ -45,20 +56,31 @@ def split(editing: Editing) -> None:
     with ui.grid().classes("w-full gap-4 grid-cols-1 md:grid-cols-2 items-start"):
         with card():
             heading("Train and test", 2)
-            for name in ("test_ratio", "validation_ratio", "stratify", "seed"):
+            for name in ("test_ratio", "validation_ratio", "stratify"):
                 editing.setting(f"split.{name}")
+            if editing.group_columns:
+                editing.setting("split.group_column", choices=editing.group_columns)
+            editing.setting("split.seed")
         with card():
             heading("What results", 2)
 
             @ui.refreshable
             def counts() -> None:
-                with ui.row().classes("gap-8"):
-                    for name, count in editing.outlook.counts.items():
-                        if count:
-                            fact(name.capitalize(), f"{count:,}")
+                _parts(editing)
 
             counts()
-            editing.on_change(counts.refresh)
+            editing.on_change(lambda: counts.refresh())
+
+
+def _parts(editing: Editing) -> None:
+    used = [name for name, count in editing.parts.images.items() if count]
+    with ui.row().classes("gap-8"):
+        for name in used:
+            fact(name.capitalize(), f"{editing.parts.images[name]:,}")
+    counted = "Objects" if editing.index.target.is_objects else "Images"
+    columns = {"class": f"{counted} of", **{name: name.capitalize() for name in used}}
+    rows = [{"class": name, **{one: counts[one] for one in used}} for name, counts in editing.parts.classes.items()]
+    table(columns, rows, right=set(used))
 
 
 def metrics(editing: Editing) -> None:
@@ -66,8 +88,8 @@ def metrics(editing: Editing) -> None:
     known = tasks.get(editing.dataset.task).metrics
 
     async def choose(event: Any) -> None:
-        if wrong := await editing.change("metrics.optimize", event.value):
-            ui.notify(wrong, type="negative")
+        if refused := await editing.change("metrics.optimize", event.value):
+            ui.notify(refused.text, type="negative")
 
     with card():
         heading("What a good model is", 2)
@@ -91,7 +113,25 @@ def augmentation(editing: Editing) -> None:
 
 
 def runtime(editing: Editing) -> None:
-    """Build the Runtime tab."""
+    """Build the Runtime tab: what this machine has, and how it is used."""
+
+    async def choose(name: str) -> None:
+        if refused := await editing.change("runtime.devices", name):
+            ui.notify(refused.text, type="negative")
+        else:
+            editing.fields["runtime.devices"].show(name)
+
+    with ui.grid().classes("w-full gap-3 grid-cols-1 sm:grid-cols-2 lg:grid-cols-3"):
+        for device in editing.devices:
+            with card():
+                ui.label(device.title).classes("font-bold")
+                ui.label(device.text).classes("vf-soft")
+                if device.use is not None:
+                    ui.label(f"{device.use:.0%} busy").classes("vf-soft")
+                    ui.linear_progress(device.use, show_value=False).props(f'aria-label="Use of {device.name}"')
+                ui.button(f"Train on {device.name}", on_click=lambda device=device: choose(device.name)).props(
+                    "outline no-caps"
+                )
     with card("max-w-xl"):
         heading("Where and how it is computed", 2)
         for name in ("devices", "precision", "workers", "seed"):

@@ -6,7 +6,7 @@ from nicegui import ui
 
 from viewfinder import catalogue, tasks
 from viewfinder.design import Design
-from viewfinder.service.library.outlook import Outlook, rates
+from viewfinder.service.library.outlook import Outlook, rates, seconds_per_epoch
 from viewfinder.web.chart import axis, chart, line
 from viewfinder.web.editing import Editing
 from viewfinder.web.frame import card, heading
@@ -46,12 +46,21 @@ def training(editing: Editing) -> None:
                 heading("Length", 2)
                 editing.setting("training.epochs", "Epochs")
                 editing.setting("training.batch_size", "Batch size per device")
-                memory = editing.outlook.estimate.memory_mb / 1000
-                ui.label(f"Takes about {memory:.1f} GB of memory.").classes("vf-soft text-sm")
+                _memory(editing)
             with card():
                 heading("Early stopping", 2)
                 for name, title in STOPPING.items():
                     editing.setting(f"training.early_stopping.{name}", title)
+
+
+def _memory(editing: Editing) -> None:
+    label = ui.label().classes("vf-soft text-sm")
+
+    def show() -> None:
+        label.text = f"Takes about {editing.outlook.estimate.memory_mb / 1000:.1f} GB of memory."
+
+    show()
+    editing.on_change(show)
 
 
 def _follows(editing: Editing) -> None:
@@ -68,15 +77,15 @@ def _follows(editing: Editing) -> None:
                 _rate_chart(editing.outlook.design)
 
     drawn()
-    editing.on_change(drawn.refresh)
+    editing.on_change(lambda: drawn.refresh())
 
 
 def _schedule(editing: Editing) -> None:
     schedule = editing.design.training.schedule
 
     async def choose(event: Any) -> None:
-        if wrong := await editing.change("training.schedule", {"kind": event.value}):
-            ui.notify(wrong, type="negative")
+        if refused := await editing.change("training.schedule", {"kind": event.value}):
+            ui.notify(refused.text, type="negative")
 
     ui.select(SCHEDULES, label="Schedule", value=schedule.kind, on_change=choose).props("outlined dense").classes(
         "w-full"
@@ -90,8 +99,8 @@ def _models(editing: Editing) -> None:
     chosen = editing.design.training.model
 
     async def choose(name: str) -> None:
-        if wrong := await editing.change("training.model", name):
-            ui.notify(wrong, type="negative")
+        if refused := await editing.change("training.model", name):
+            ui.notify(refused.text, type="negative")
 
     with ui.grid().classes("w-full gap-3 grid-cols-1 sm:grid-cols-2 lg:grid-cols-4"):
         for row in catalogue.of_task(editing.dataset.task):
@@ -103,13 +112,25 @@ def _models(editing: Editing) -> None:
                 .on("click", lambda row=row: choose(row.name))
             ):
                 ui.label(row.name).classes("font-bold")
-                comes = "comes with Viewfinder" if row.weights.package else "fetched when needed"
                 for text in (
                     f"{row.parameters / 1e6:.1f} million parameters, {row.weights.size_mb:g} MB",
                     f"{row.input_size} px, {len(row.layers)} backbone layers",
-                    f"weights from {row.weights.trained_on}, {comes}",
+                    f"Weights from {row.weights.trained_on} {editing.weights.get(row.name, '')}",
+                    _epoch_time(editing, row.name),
                 ):
                     ui.label(text).classes("vf-soft text-sm")
+
+
+def _epoch_time(editing: Editing, model: str) -> str:
+    seconds = seconds_per_epoch(editing.parts, editing.design, model)
+    if seconds is None:
+        return "Time per epoch shows in the first epoch"
+    least, most = (round(value) for value in seconds)
+    return (
+        f"{least} to {most} s per epoch here"
+        if most < 120
+        else f"{least / 60:.0f} to {most / 60:.0f} min per epoch here"
+    )
 
 
 def _backbone(seen: Outlook) -> None:
@@ -123,6 +144,10 @@ def _backbone(seen: Outlook) -> None:
         _block("head", True, 4.6)
     share = f"{seen.trained_share:.0%} of the parameters"
     ui.label(f"{retrained} of {len(layers)} backbone layers and the head learn: {share}.").classes("vf-soft text-sm")
+    if seen.warning:
+        with ui.row().classes("items-center no-wrap gap-2"):
+            ui.icon("warning").classes("vf-warning")
+            ui.label(seen.warning)
 
 
 def _block(name: str, lit: bool, height_rem: float) -> None:

@@ -1,5 +1,6 @@
 """What a design will do, before it is trained: how much it learns on how many images, and how long that takes here."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -9,6 +10,17 @@ from viewfinder.data.dataset import Dataset as Index
 from viewfinder.design import Design, PlateauSchedule, resolve
 from viewfinder.service.estimate import Estimate, estimate, measured_speed
 from viewfinder.words import plural
+
+SPLITS = ("train", "validation", "test")
+SMALL = 200  # training images for each retrained layer, under which more layers than usual are likely too many
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a split makes of a dataset: images in each split, and of each class in each split, images or objects."""
+
+    images: dict[str, int]
+    classes: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -37,19 +49,48 @@ class Outlook:
         least, most = (max(1, round(value / 60)) for value in seconds)
         return f"{least} to {most} min here" if most > least else f"about {plural(most, 'minute')} here"
 
+    @property
+    def warning(self) -> str | None:
+        """Return a warning where the training images are few for what is retrained; None otherwise."""
+        training = self.design.training
+        row, retrained = catalogue.get(training.model), int(training.retrained_layers)
+        if training.weights == "none" or retrained <= row.retrained_layers or self.counts["train"] >= SMALL * retrained:
+            return None
+        return (
+            f"{plural(self.counts['train'], 'training image')} are few for {retrained} retrained layers: the model may "
+            f"learn them by heart. {row.retrained_layers} layers are usual for {row.name}."
+        )
 
-def outlook(index: Index, design: Design) -> Outlook:
-    """Return what a design will do with a dataset; raise InputError when it cannot be split so."""
-    resolved, wanted = resolve(design), design.split
-    images = split.assign(
+
+def outlook(parts: Parts, design: Design) -> Outlook:
+    """Return what a design will do with a dataset of these parts."""
+    resolved = resolve(design)
+    judged = parts.images["validation"] or parts.images["test"]
+    expected = estimate(resolved, parts.images["train"], judged, speed=_speed)
+    return Outlook(resolved, parts.images, expected, _trained_share(resolved, len(parts.classes)))
+
+
+def parts(index: Index, design: Design) -> Parts:
+    """Return what a design's classes and split make of a dataset; raise InputError when it cannot be split so."""
+    wanted, classes = design.split, design.target.classes
+    index = index.select(classes) if classes else index
+    split_of = split.assign(
         index, test_ratio=wanted.test_ratio, validation_ratio=wanted.validation_ratio, stratify=wanted.stratify,
         seed=wanted.seed,
-    )  # fmt: skip
-    counts = {name: int((images["split"] == name).sum()) for name in ("train", "validation", "test")}
-    judged = counts["validation"] or counts["test"]
-    expected = estimate(resolved, counts["train"], judged, speed=_speed)
-    classes = len(design.target.classes or index.classes)
-    return Outlook(resolved, counts, expected, _trained_share(resolved, classes))
+    )["split"]  # fmt: skip
+    counts = {name: dict.fromkeys(SPLITS, 0) for name in index.classes}
+    for name, shown in zip(split_of, index.shown(), strict=True):
+        for one in shown:
+            counts[one][name] += 1
+    images = Counter(split_of)
+    return Parts({name: images[name] for name in SPLITS}, counts)
+
+
+def seconds_per_epoch(parts: Parts, design: Design, model: str) -> tuple[float, float] | None:
+    """Return the (least, most) seconds that an epoch of another model would take; None where it cannot be known."""
+    training = design.training.model_copy(update={"model": model, "input_size": "auto", "retrained_layers": "auto"})
+    other = design.model_copy(update={"training": training})
+    return outlook(parts, other).estimate.seconds_per_epoch
 
 
 @cache

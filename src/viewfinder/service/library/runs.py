@@ -34,7 +34,8 @@ def create(library: Library, analysis: Analysis, name: str = "", request: str | 
     row.folder = f"runs/{row.id}"
     asked = Wanted(analyses.values_of(library, analysis), {})
     folder = library.home / row.folder
-    prepare_dataset(datasets.index(library, dataset), asked, folder, clock=library.clock)
+    index = datasets.grouped(dataset, datasets.index(library, dataset), asked.group_column)
+    prepare_dataset(index, asked, folder, source=datasets.source(dataset), clock=library.clock)
     try:
         with library.database.writing() as session:
             session.add(row)

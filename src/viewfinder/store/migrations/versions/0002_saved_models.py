@@ -13,6 +13,7 @@ def upgrade() -> None:
     """Apply the change."""
     for table in ("datasets", "analyses", "runs"):
         op.add_column(table, sa.Column("trashed", sa.Double))
+    op.add_column("datasets", sa.Column("source", sa.String, nullable=False, server_default=""))
     op.add_column("runs", sa.Column("notes", sa.String, nullable=False, server_default=""))
     op.create_table(
         "saved_models",

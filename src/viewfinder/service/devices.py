@@ -1,0 +1,71 @@
+"""What this machine can train on, told without torch."""
+
+import csv
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+QUERY = ("index", "name", "memory.total", "memory.used", "utilization.gpu")
+QUERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Device:
+    """Something that trains: `name` as a design says it, memory in MB, `use` the share that is busy (None: unknown)."""
+
+    name: str
+    title: str
+    text: str
+    memory_mb: float | None = None
+    used_mb: float | None = None
+    use: float | None = None
+
+
+def devices() -> list[Device]:
+    """Return the GPUs that nvidia-smi knows of, and at last the CPU."""
+    return [*gpus(_nvidia_smi()), cpu()]
+
+
+def cpu() -> Device:
+    """Return this machine's processor."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Device("cpu", _processor(), f"{cores} cores" if cores > 1 else "1 core")
+
+
+def gpus(answer: str) -> list[Device]:
+    """Return the GPUs of an answer of nvidia-smi: a CSV line for each, with the values of `QUERY`, without units."""
+    return [_gpu(*(cell.strip() for cell in row)) for row in csv.reader(answer.splitlines()) if len(row) == len(QUERY)]
+
+
+def _gpu(number: str, name: str, total: str, used: str, busy: str) -> Device:
+    memory, taken, use = (_number(text) for text in (total, used, busy))
+    free = "" if memory is None or taken is None else f"{taken / 1024:.1f} of {memory / 1024:.1f} GB in use"
+    return Device(f"cuda:{number}", name, free, memory, taken, None if use is None else use / 100)
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text.replace(".", "", 1).isdigit() else None
+
+
+def _nvidia_smi() -> str:
+    program = shutil.which("nvidia-smi")
+    if not program:
+        return ""
+    command = [program, f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader,nounits"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=QUERY_S, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _processor() -> str:
+    """Return the processor's name as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return named or platform.processor() or platform.machine() or "CPU"

@@ -1,0 +1,57 @@
+"""A design as text: the whole as YAML to copy or paste, and the command that trains it."""
+
+from nicegui import ui
+
+from viewfinder import design_file
+from viewfinder.errors import InputError
+from viewfinder.service.library import analyses
+from viewfinder.web.editing import Editing
+from viewfinder.web.frame import card, heading, off_loop
+
+
+def text_dialog(editing: Editing) -> None:
+    """Show the design as YAML, to be copied, or changed and used."""
+
+    async def use() -> None:
+        try:
+            values = await off_loop(analyses.from_text, editing.dataset.task, text.value or "")
+        except InputError as error:
+            wrong.text = str(error)
+            return
+        refused = await editing.change_whole(values)
+        wrong.text = refused.text if refused else ""
+        if not refused:
+            dialog.close()
+            ui.notify("The design is the one you pasted.")
+
+    with ui.dialog() as dialog, card("vf-dialog"):
+        heading("The design as text", 2)
+        ui.label("A design file, as `viewfinder train --design` takes it. Change it here, or paste another.").classes(
+            "vf-soft"
+        )
+        text = ui.textarea("Design", value=design_file.dumps(editing.design)).classes("w-full vf-code")
+        text.props("outlined input-style='min-height: 50vh' spellcheck=false")
+        wrong = ui.label().classes("vf-wrong whitespace-pre-line").props("role=alert")
+        with ui.row().classes("w-full justify-end"):
+            ui.button("Copy", icon="content_copy", on_click=lambda: _copy(text.value or "")).props("flat no-caps")
+            ui.button("Close", on_click=dialog.close).props("flat no-caps")
+            ui.button("Use this design", on_click=use).props("unelevated no-caps")
+    dialog.open()
+
+
+async def command_dialog(editing: Editing) -> None:
+    """Show the command that trains this design, to be copied."""
+    command = await off_loop(analyses.command, editing.library, editing.analysis)
+    with ui.dialog() as dialog, card("vf-dialog"):
+        heading("The same as a command", 2)
+        ui.label("It trains this design on these images from a terminal on this machine.").classes("vf-soft")
+        ui.label(command).classes("vf-code vf-command")
+        with ui.row().classes("w-full justify-end"):
+            ui.button("Close", on_click=dialog.close).props("flat no-caps")
+            ui.button("Copy", icon="content_copy", on_click=lambda: _copy(command)).props("unelevated no-caps")
+    dialog.open()
+
+
+def _copy(text: str) -> None:
+    ui.clipboard.write(text)
+    ui.notify("Copied.")

@@ -1,0 +1,124 @@
+"""The Design page: its other tabs, text and command, back to the default, and two people at once."""
+
+import csv
+import re
+
+import pytest
+
+from viewfinder.service.library import analyses, datasets
+from viewfinder.service.library.library import Library
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def visits(colors, tmp_path):
+    """A table of the coloured pictures that also says who took them."""
+    path = tmp_path / "visits.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "label", "patient"])
+        for name in ("blue", "green", "red"):
+            writer.writerows([f"{colors}/{name}/{name} {i}.png", name, f"patient {i}"] for i in range(10))
+    return path
+
+
+@pytest.fixture
+def analysis(visits, tmp_path):
+    library = Library.open(tmp_path / "home")
+    made = analyses.create(library, datasets.add(library, visits))
+    library.database.close()
+    return made
+
+
+@pytest.fixture
+def server(analysis, server):
+    """The server, over a library with that analysis."""
+    return server
+
+
+def fill(page, label, value):
+    field = page.get_by_label(label, exact=True)
+    field.fill(value)
+    field.press("Tab")
+
+
+def test_every_tab_says_what_follows(server, page, analysis):
+    from playwright.sync_api import expect
+
+    address = f"{server.url}/analyses/{analysis.id}"
+    page.goto(f"{address}?tab=target")
+    expect(page.locator(".vf-examples img")).to_have_count(12)
+    page.wait_for_function(
+        "[...document.querySelectorAll('.vf-examples img')].every(i => i.complete && i.naturalWidth)"
+    )
+    page.get_by_role("checkbox", name="red (10 images)").click()
+    expect(page.get_by_role("status")).to_contain_text("on 16 images")
+
+    page.goto(f"{address}?tab=split")
+    expect(page.get_by_role("row", name="blue")).to_contain_text(re.compile(r"8\s*2"))
+    page.get_by_label("Group column").click()
+    page.get_by_role("option", name="patient").click()
+    expect(page.get_by_role("status")).to_contain_text("on 16 images")
+    fill(page, "Test ratio", "0.4")
+    expect(page.get_by_role("status")).to_contain_text("on 12 images")
+    page.get_by_role("button", name="Train / Test: back to the default").click()
+    expect(page.get_by_label("Test ratio", exact=True)).to_have_value("0.2")
+    page.get_by_role("button", name="Undo", exact=True).click()
+    expect(page.get_by_label("Test ratio", exact=True)).to_have_value("0.4")
+
+    page.goto(f"{address}?tab=runtime")
+    page.get_by_role("button", name="Train on cpu").click()
+    expect(page.get_by_label("Devices", exact=True)).to_have_value("cpu")
+
+    page.goto(f"{address}?tab=training")
+    page.get_by_role("button", name="efficientnet_lite0").click()
+    fill(page, "Retrained layers", "9")
+    expect(page.get_by_text("12 training images are few for 9 retrained layers")).to_be_visible()
+
+
+def test_the_design_as_text_and_as_a_command(server, page, analysis, visits):
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/analyses/{analysis.id}?tab=training")
+    page.get_by_role("button", name="As text").click()
+    text = page.get_by_label("Design", exact=True)
+    assert "learning_rate: auto" in text.input_value()
+    text.fill("training: {epochs: none}")
+    page.get_by_role("button", name="Use this design").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("training.epochs: 'none' is not possible")
+    text.fill("training: {model: efficientnet_b0, epochs: 7, schedule: {kind: step, gamma: 0.5}}")
+    page.get_by_role("button", name="Use this design").click()
+    expect(page.get_by_label("Epochs", exact=True)).to_have_value("7")
+    expect(page.get_by_label("Gamma", exact=True)).to_have_value("0.5")
+    page.get_by_role("button", name="As command").click()
+    expect(page.get_by_text(f"viewfinder train {visits}")).to_have_text(
+        f"viewfinder train {visits} --set training.epochs=7 --set training.schedule.kind=step "
+        "--set training.schedule.gamma=0.5 --set training.model=efficientnet_b0"
+    )
+
+
+def test_two_people_change_different_values_and_the_same(server, page, browser, analysis):
+    from playwright.sync_api import expect
+
+    address = f"{server.url}/analyses/{analysis.id}?tab=training"
+    other = browser.new_context().new_page()
+    page.goto(address)
+    other.goto(address)
+    expect(other.get_by_label("Epochs", exact=True)).to_be_visible()
+    fill(page, "Epochs", "7")
+    expect(other.get_by_label("Epochs", exact=True)).to_have_value("7", timeout=5_000)
+    fill(other, "Learning rate", "0.002")
+    expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.002", timeout=5_000)
+    page.get_by_role("button", name="efficientnet_b0").click()  # what has no field of its own is followed, too
+    expect(other.get_by_role("button", name="efficientnet_b0")).to_have_attribute("aria-pressed", "true", timeout=5_000)
+
+    fill(page, "Epochs", "8")
+    fill(other, "Epochs", "9")
+    conflict = other.get_by_role("button", name="Use 9")
+    mine = conflict if conflict.count() else page.get_by_role("button", name="Keep 9")
+    expect(other.get_by_role("button", name="Keep 8").or_(page.get_by_role("button", name="Keep 9"))).to_be_visible()
+    mine.click() if mine.count() else other.get_by_role("button", name="Use 9").click()
+    for one in (page, other):
+        expect(one.get_by_label("Epochs", exact=True)).to_have_value("9", timeout=5_000)
+    other.context.close()
