@@ -8,7 +8,8 @@ ViewfinderError
 │   ├── RunError          a run folder is missing, in use, or not in a state for what was asked
 │   └── StoreError        the library cannot be used, or has no such thing
 │       ├── NotFoundError there is no such thing
-│       └── ConflictError somebody else changed the same value meanwhile
+│       ├── ConflictError somebody else changed the same value meanwhile
+│       └── OutdatedError somebody else changed the design since it was read
 └── TrainingError         a training failed for a reason of its own
 
 An error names the thing, the value, the choices and the way out, in one message.
@@ -56,6 +57,10 @@ class ConflictError(StoreError):
     def __init__(self, name: str, theirs: object, yours: object) -> None:
         super().__init__(f"{name} was changed to {theirs} meanwhile, not to your {yours}. Choose one of both.")
         self.name, self.theirs, self.yours = name, theirs, yours
+
+
+class OutdatedError(StoreError):
+    """Somebody else changed the design since it was read."""
 
 
 class TrainingError(ViewfinderError):

@@ -3,16 +3,8 @@
 import time
 
 import pytest
-from fastapi.testclient import TestClient
 
-from viewfinder.rest.app import create_rest
 from viewfinder.service.library import uploads
-
-
-@pytest.fixture
-def api(library):
-    with TestClient(create_rest(library)) as client:
-        yield client
 
 
 def finished(api, identity):
@@ -30,11 +22,11 @@ def test_an_upload_becomes_a_dataset(api, colors, library):
         name = f"my colors/{path.relative_to(colors).as_posix()}"
         assert api.put(f"/uploads/{identity}/files/{name}", content=path.read_bytes()).status_code == 204
     begun = api.post("/imports", json={"upload": identity, "name": "my colors"})
-    assert begun.status_code == 202
+    assert (begun.status_code, begun.headers["location"]) == (202, f"/imports/{begun.json()['id']}")
     dataset = finished(api, begun.json()["id"])["dataset"]
     assert (dataset["name"], dataset["images"], dataset["classes"]) == ("my colors", 30, ["blue", "green", "red"])
     assert api.get(f"/datasets/{dataset['id']}").json() == dataset
-    assert [one["id"] for one in api.get("/datasets").json()] == [dataset["id"]]
+    assert [one["id"] for one in api.get("/datasets").json()["items"]] == [dataset["id"]]
     assert list((library.home / "uploads").iterdir()) == []
 
 

@@ -1,19 +1,16 @@
 """Run: a training as it goes, and what came of it."""
 
-from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
 from nicegui import run, ui
 
 from viewfinder import tasks
 from viewfinder.errors import InputError
-from viewfinder.run import RunInfo
 from viewfinder.service.library import runs
 from viewfinder.service.library.judged import Judged
 from viewfinder.service.library.library import Library
-from viewfinder.service.library.watch import Watched
-from viewfinder.store import Analysis, Run
+from viewfinder.service.library.standing import Now, now
+from viewfinder.store import Analysis
 from viewfinder.web.chart import axis, chart, line
 from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page
 
@@ -27,35 +24,6 @@ WORDS = {
     "stopped": "Stopped; the best model is kept",
     "failed": "Failed",
 }
-
-
-@dataclass(frozen=True)
-class Now:
-    """What a run's page shows at a moment."""
-
-    row: Run
-    info: RunInfo
-    watched: Watched
-    epochs: pl.DataFrame
-    reported: bool
-    task: str
-    guessing: dict[str, Any] | None
-    latest: Judged | None
-
-    @property
-    def state(self) -> str:
-        """The state as the user should see it: the row's until the trainer has begun."""
-        return self.info.status if self.row.state != "stopped" else "stopped"
-
-
-def now(library: Library, identity: str) -> Now:
-    """Read where a run stands."""
-    row = library.get(Run, identity)
-    folder = runs.folder(library, row)
-    watch, reported = library.watch(folder), (folder.path / "report.json").is_file()
-    return Now(
-        row, folder.info(), watch.now(), folder.epochs(), reported, watch.task, watch.guessing, library.latest(folder)
-    )
 
 
 class RunPage:
@@ -183,7 +151,11 @@ class RunPage:
         ui.navigate.to(f"/runs/{self.now.row.id}")
 
     async def _stop(self) -> None:
-        await run.io_bound(runs.stop, self.library, self.now.row)
+        try:
+            await run.io_bound(runs.stop, self.library, self.now.row)
+        except InputError as error:
+            ui.notify(str(error), type="negative")
+            return
         ui.notify("It stops after this step; the best model is kept.")
 
 

@@ -4,7 +4,7 @@ from nicegui import ui
 
 from viewfinder import design_file
 from viewfinder.errors import InputError
-from viewfinder.service.library import analyses
+from viewfinder.service.library import texts
 from viewfinder.web.editing import Editing
 from viewfinder.web.frame import card, heading, off_loop
 
@@ -14,7 +14,7 @@ def text_dialog(editing: Editing) -> None:
 
     async def use() -> None:
         try:
-            values = await off_loop(analyses.from_text, editing.dataset.task, text.value or "")
+            values = await off_loop(texts.from_text, editing.dataset.task, text.value or "")
         except InputError as error:
             wrong.text = str(error)
             return
@@ -41,7 +41,7 @@ def text_dialog(editing: Editing) -> None:
 
 async def command_dialog(editing: Editing) -> None:
     """Show the command that trains this design, to be copied."""
-    command = await off_loop(analyses.command, editing.library, editing.analysis)
+    command = await off_loop(texts.command, editing.library, editing.analysis)
     with ui.dialog() as dialog, card("vf-dialog"):
         heading("The same as a command", 2)
         ui.label("It trains this design on these images from a terminal on this machine.").classes("vf-soft")

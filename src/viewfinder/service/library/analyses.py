@@ -1,19 +1,16 @@
 """Analyses: a dataset, a design that is changed value by value, and its runs."""
 
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from viewfinder import design_file
 from viewfinder.design import Design, merge
-from viewfinder.errors import ConflictError, DesignError
+from viewfinder.errors import ConflictError, DesignError, OutdatedError, unknown
 from viewfinder.service.demo import quick_design
 from viewfinder.service.library.library import Library, new_id
 from viewfinder.store import Analysis, Dataset
-from viewfinder.words import typed
 
 
 def create(library: Library, dataset: Dataset, name: str = "") -> Analysis:
@@ -49,16 +46,74 @@ def change(library: Library, identity: str, name: str, value: Any, seen: Any = N
     `seen` is the value that the one who changes it saw. Raises DesignError for a value that is not valid, and
     ConflictError when somebody else changed it meanwhile; then nothing is saved.
     """
+
+    def edit(values: dict[str, Any]) -> dict[str, Any]:
+        now = get_value(values, name)
+        if now != seen and now != value:
+            raise ConflictError(name, now, value)
+        return with_value(values, name, value)
+
+    return _edit(library, identity, edit)
+
+
+def change_all(library: Library, identity: str, values: Mapping[str, Any], version: int | None = None) -> Analysis:
+    """Set several values by their dotted names, or none of them, and return the analysis; None: back to the default.
+
+    `version` is that of the design which the one who changes it saw; None: whichever. Raises OutdatedError when it has
+    another meanwhile, and DesignError for a value that is not valid; then nothing is saved.
+    """
+
+    names = setting_names()
+    for name in values:
+        if not any(one == name or one.startswith(f"{name}.") for one in names):
+            raise DesignError(unknown("setting", name, names))
+
+    def edit(now: dict[str, Any]) -> dict[str, Any]:
+        for name in sorted(values, key=lambda name: not name.endswith(".kind")):  # another kind replaces its settings
+            now = with_value(now, name, values[name])
+        return now
+
+    return _edit(library, identity, edit, version)
+
+
+def replace(library: Library, identity: str, values: Mapping[str, Any], version: int | None = None) -> Analysis:
+    """Put another design, nested as in a design file, in the place of an analysis's, and return the analysis.
+
+    `version` and the errors are those of `change_all`.
+    """
+    return _edit(library, identity, lambda now: dict(values), version)
+
+
+def _edit(
+    library: Library,
+    identity: str,
+    edit: Callable[[dict[str, Any]], dict[str, Any]],
+    version: int | None = None,
+) -> Analysis:
+    """Save what `edit` makes of a design and of what the user chose, if it is valid and has that version."""
     task = library.get(Dataset, library.get(Analysis, identity).dataset_id).task
     with library.database.writing() as session:
         row = session.get_one(Analysis, identity)
-        now = get_value(row.design, name)
-        if now != seen and now != value:
-            raise ConflictError(name, now, value)
-        row.design = with_value(row.design, name, value)
-        design_file.parse({"task": task, **row.design})
+        if version not in (None, row.version):
+            raise OutdatedError(
+                f"The design of '{row.name}' was changed meanwhile: it is version {row.version} now, not {version}. "
+                "Read it again, then change it."
+            )
+        values = edit(dict(row.design))
+        said = values.pop("task", task)
+        if said != task:
+            raise DesignError(f"task: '{said}' is not possible: the images of '{row.name}' are for {task}.")
+        design_file.parse({"task": task, **values})
+        row.design = values
         row.version += 1
     return row
+
+
+def setting_names() -> list[str]:
+    """Return the dotted name of every setting that a design can have, of all kinds of schedule."""
+    names = list(design_file.flatten(design_file.parse({})))
+    kinds = (f"training.schedule.{name}" for kind in design_file.SCHEDULES.values() for name in kind.model_fields)
+    return list(dict.fromkeys([*names, *kinds]))
 
 
 def get_value(values: Mapping[str, Any], name: str) -> Any:
@@ -79,45 +134,7 @@ def with_value(values: Mapping[str, Any], name: str, value: Any) -> dict[str, An
     key, _, rest = name.partition(".")
     if not rest:
         return {k: v for k, v in values.items() if k != key}
-    below = with_value(values.get(key) or {}, rest, None)
-    return {k: v for k, v in {**values, key: below}.items() if v != {}}
-
-
-def from_text(task: str, text: str) -> dict[str, Any]:
-    """Return what a design in YAML or JSON chooses that is not the default anyway, nested as in a design file.
-
-    Raises DesignError for what is no design, and for one of another task.
-    """
-    read = design_file.loads(text)
-    if read.get("task", task) != task:
-        raise DesignError(f"task: This design is for {read['task']}, the images are for {task}.")
-    design = design_file.parse({**read, "task": task})
-    training, default = design.training, design_file.parse({"task": task})
-    kept = {"model": training.model, "schedule": {"kind": training.schedule.kind}}
-    alike = design_file.parse({"task": task, "training": kept})
-    differing = {**design_file.difference(design, alike)}
-    for name in ("training.model", "training.schedule.kind"):
-        if name in design_file.difference(design, default):
-            differing[name] = (design_file.flatten(design)[name], None)
-    values: dict[str, Any] = {}
-    for name, (value, _) in sorted(differing.items(), key=lambda one: not one[0].endswith(".kind")):
-        values = with_value(values, name, value)
-    return values
-
-
-def command(library: Library, analysis: Analysis) -> str:
-    """Return the command that trains an analysis's design on its dataset."""
-    dataset = library.get(Dataset, analysis.dataset_id)
-    words = ["viewfinder", "train", typed(Path(dataset.source or dataset.root))]
-    for name, value in _leaves(analysis.design):
-        plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        words += ["--set", typed(f"{name}={plain}")]
-    return " ".join(words)
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    below = values.get(key)
+    if not isinstance(below, Mapping):
+        return dict(values)
+    return {k: v for k, v in {**values, key: with_value(below, rest, None)}.items() if v != {}}

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from viewfinder.data import boxes as box_values
+from viewfinder.data.dataset import Dataset as Index
 from viewfinder.errors import NotFoundError
 from viewfinder.report.pictures import jpeg
 from viewfinder.service.library import datasets
@@ -34,13 +35,24 @@ class Page:
 
 def page(library: Library, dataset: Dataset, shows: str | None = None, number: int = 1) -> Page:
     """Return a page of images, counted from 1, of those that show a class if one is named."""
-    index = datasets.index(library, dataset)
+    images = _showing(datasets.index(library, dataset), shows)
+    number = min(max(1, number), max(1, -(-images.height // PAGE)))
+    return Page(images.slice((number - 1) * PAGE, PAGE).to_dicts(), images.height, number)
+
+
+def part(
+    library: Library, dataset: Dataset, shows: str | None = None, start: int = 0, most: int = PAGE
+) -> tuple[list[dict[str, str | None]], int]:
+    """Return at most so many images from `start` on, as `page` has them, and how many there are in all."""
+    images = _showing(datasets.index(library, dataset), shows)
+    return images.slice(start, most).to_dicts(), images.height
+
+
+def _showing(index: Index, shows: str | None) -> pl.DataFrame:
     images = index.images
     if shows is not None:
         images = images.filter(pl.Series([shows in classes for classes in index.shown()], dtype=pl.Boolean))
-    number = min(max(1, number), max(1, -(-images.height // PAGE)))
-    part = images.slice((number - 1) * PAGE, PAGE)
-    return Page(part.select("image", "sha256", index.target.column).to_dicts(), images.height, number)
+    return images.select("image", "sha256", index.target.column)
 
 
 def thumbnail(library: Library, dataset: Dataset, sha256: str) -> bytes:

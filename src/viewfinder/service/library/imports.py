@@ -10,6 +10,7 @@ from viewfinder.service.library import datasets, uploads
 from viewfinder.service.library.library import Library, new_id
 from viewfinder.service.source import Source
 from viewfinder.store import Dataset
+from viewfinder.words import visible
 
 
 @dataclass
@@ -32,7 +33,7 @@ def of_path(library: Library, path: Path | str) -> Import:
     """Begin to import a source on this machine; raise StoreError for one outside of what may be read."""
     if not str(path).strip():
         raise StoreError("Name a folder or a file.")
-    return _begin(library, Source(_allowed(library, Path(path).expanduser())))
+    return _begin(library, Source(_allowed(library, path)))
 
 
 def of_upload(library: Library, identity: str, name: str) -> Import:
@@ -70,11 +71,15 @@ def _begin(library: Library, source: Source, name: str = "", remove: Path | None
     return begun
 
 
-def _allowed(library: Library, path: Path) -> Path:
-    found = path.absolute().resolve()
+def _allowed(library: Library, path: Path | str) -> Path:
+    try:
+        found = Path(path).expanduser().absolute().resolve()
+        exists = found.exists()
+    except (OSError, ValueError, RuntimeError):  # no path of this system: too long, a null byte, an unknown ~name
+        raise StoreError(f"'{visible(str(path))}' is not the path of a folder or a file.") from None
     if not any(found.is_relative_to(root.resolve()) for root in library.data_roots):
         roots = ", ".join(f"'{root}'" for root in library.data_roots)
         raise StoreError(f"'{path}' is outside of what this server may read: {roots}. --data-root adds a folder.")
-    if not found.exists():
+    if not exists:
         raise StoreError(f"There is no '{path}' on this machine.")
     return found

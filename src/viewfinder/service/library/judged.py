@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from viewfinder.data import boxes as box_values
 from viewfinder.errors import NotFoundError
+from viewfinder.metrics import classification
 from viewfinder.metrics import detection as metrics
 from viewfinder.metrics.matching import IOU
 from viewfinder.report.detection import drawn
@@ -81,9 +82,16 @@ class Judged:
         wanted = self.threshold if threshold is None else threshold
         return View(_within(0.5 if wanted is None else wanted, 0, 1), _within(least_iou or IOU, 0.05, 0.95))
 
-    def counted(self, view: View) -> dict[str, Any]:
-        """Return precision, recall, F1 and the confusion matrix of a detector as it would be with that view."""
+    def counted(self, view: View | None = None) -> dict[str, Any]:
+        """Return the metrics, by class too, and the confusion matrix; of a detector as they would be with that view."""
+        if view is None:
+            return self._counted_labels()
         return metrics.counted(self.truth, self.found, self.classes, view.threshold, view.least_iou)
+
+    def _counted_labels(self) -> dict[str, Any]:
+        truth, proba = self._labels().row, self.answers.select(f"proba_{name}" for name in self.classes).to_numpy()
+        measured = classification.measure(truth, proba, self.classes, curves=False)
+        return {name: measured[name] for name in ("metrics", "per_class", "confusion")}
 
     def feed(self, wanted: Wanted, view: View | None = None) -> list[int]:
         """Return the rows of the images that are wanted, in their order.

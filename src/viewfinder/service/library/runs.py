@@ -22,9 +22,9 @@ FINAL = ("finished", "stopped", "failed")
 def create(library: Library, analysis: Analysis, name: str = "", request: str | None = None) -> Run:
     """Prepare a run of an analysis's design and queue it; raise InputError for what is wrong with it.
 
-    A `request` that was made before returns the run that it made.
+    A `request` that was made before returns the run that it made; raises RunError when that is another analysis's.
     """
-    if request and (there := _of_request(library, request)):
+    if request and (there := _of_request(library, request, analysis)):
         return there
     dataset = library.get(Dataset, analysis.dataset_id)
     row = Run(
@@ -41,17 +41,21 @@ def create(library: Library, analysis: Analysis, name: str = "", request: str | 
             session.add(row)
     except IntegrityError:
         shutil.rmtree(folder, ignore_errors=True)
-        if there := _of_request(library, request or ""):
+        if there := _of_request(library, request or "", analysis):
             return there
         raise
     return row
 
 
-def runs(library: Library, analysis: Analysis | None = None) -> list[Run]:
-    """Return all runs, or those of an analysis, the newest first."""
+def runs(library: Library, analysis: Analysis | None = None, state: str | None = None) -> list[Run]:
+    """Return all runs, or those of an analysis, or in a state, the newest first."""
     query = sa.select(Run).order_by(Run.created.desc())
+    if analysis is not None:
+        query = query.where(Run.analysis_id == analysis.id)
+    if state is not None:
+        query = query.where(Run.state == state)
     with library.database.reading() as session:
-        return list(session.scalars(query if analysis is None else query.where(Run.analysis_id == analysis.id)))
+        return list(session.scalars(query))
 
 
 def folder(library: Library, run: Run) -> RunFolder:
@@ -84,26 +88,38 @@ def set_state(library: Library, run: Run, state: str, error: str | None = None) 
 
 
 def stop(library: Library, run: Run) -> None:
-    """Ask a run to stop; a queued one never starts."""
-    if not _update(library, run, "queued", state="stopped"):
-        folder(library, run).request_stop()
+    """Ask a run to stop; a queued one never starts. Raises RunError when it is over already."""
+    if _update(library, run, "queued", state="stopped"):
+        return
+    state = library.get(Run, run.id).state
+    if state in FINAL:
+        raise RunError(f"'{run.name}' is over already: it is {state}.")
+    folder(library, run).request_stop()
 
 
 def resume(library: Library, run: Run, more: int = 0) -> Run:
     """Queue a run that is over once more: to go on where it stopped, or for `more` epochs than it has done.
 
-    Raises RunError when there is nothing to do.
+    Raises RunError when there is nothing to do, or it is not over.
     """
+    run = library.get(Run, run.id)  # it may have ended since it was read
     there = folder(library, run)
+    if run.state not in FINAL and there.info().status not in FINAL:
+        raise RunError(f"'{run.name}' is {run.state}: it goes on by itself.")
     reopen(there, there.epochs().height + more if more else None)
     _update(library, run, run.state, state="queued", attempts=0, error=None)
     return library.get(Run, run.id)
 
 
 def use_threshold(library: Library, run: Run, threshold: float) -> None:
-    """Have a detector's model report boxes from this confidence on; raise RunError while it is being trained."""
+    """Have a detector's model report boxes from this confidence on.
+
+    Raises RunError while it is being trained, and for a model that has no threshold.
+    """
     if not 0 <= threshold <= 1:
         raise RunError(f"The threshold is {threshold}; a confidence is between 0 and 1.")
+    if (model := folder(library, run).model_info()).threshold is None:
+        raise RunError(f"'{run.name}' is a model for {model.task}: it has no threshold.")
     note = Note(time=library.clock(), message=f"The threshold was set to {threshold:.4g}.")
     folder(library, run).write_threshold(threshold, note)
 
@@ -118,9 +134,12 @@ def _update(library: Library, run: Run, was: str, **values: Any) -> bool:
     return row is not None
 
 
-def _of_request(library: Library, request: str) -> Run | None:
+def _of_request(library: Library, request: str, analysis: Analysis) -> Run | None:
     with library.database.reading() as session:
-        return session.scalars(sa.select(Run).where(Run.request == request)).one_or_none()
+        there = session.scalars(sa.select(Run).where(Run.request == request)).one_or_none()
+    if there is not None and there.analysis_id != analysis.id:
+        raise RunError(f"The key '{request}' already made the run '{there.id}' of another analysis. Choose a new key.")
+    return there
 
 
 def _free_name(library: Library, analysis: Analysis) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from viewfinder.errors import NotFoundError, StoreError
 from viewfinder.service.library.library import Library, new_id
+from viewfinder.words import visible
 
 MOST_FILES = 500_000
 MOST_FILE_BYTES = 2 << 30
@@ -58,6 +59,6 @@ async def receive(library: Library, identity: str, name: str, chunks: AsyncItera
 def _inside(name: str) -> PurePosixPath:
     """Return a relative path that stays inside; raise StoreError for any other."""
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or not path.parts or any(part == ".." or ":" in part for part in path.parts):
-        raise StoreError(f"'{name}' is not the name of a file inside a folder.")
+    if path.is_absolute() or not path.parts or any(part == ".." or set(part) & {":", "\0"} for part in path.parts):
+        raise StoreError(f"'{visible(name)}' is not the name of a file inside a folder.")
     return path
