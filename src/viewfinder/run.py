@@ -154,7 +154,7 @@ class RunFolder:
     def events(self, offset: int = 0) -> Iterator[tuple[int, AnyEvent]]:
         """Yield each complete event from byte `offset` on, with the offset of the next one."""
         path = self.path / "events.jsonl"
-        if not path.is_file():
+        if not path.is_file() or offset > path.stat().st_size:
             return
         with path.open("rb") as file:
             file.seek(offset)

@@ -51,6 +51,8 @@ class Rest(FastAPI):
             whole, values = (body[method]["content"]["application/json"] for method in ("put", "patch"))
             whole["schema"] = {"$ref": "#/components/schemas/Design"}
             values["schema"]["properties"] = {name: {} for name in setting_names()}
+            for part in ("Design", "Metrics", "Training"):
+                del schema["components"]["schemas"][part]["required"]  # the task has defaults for them
         return self.openapi_schema or {}
 
 

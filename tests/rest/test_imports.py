@@ -1,4 +1,4 @@
-"""The REST API in process: uploads, imports, and problems told as problem+json."""
+"""Uploads and imports over REST."""
 
 import time
 
@@ -66,22 +66,3 @@ def test_what_cannot_be_imported_is_said(api, tmp_path):
     (tmp_path / "empty").mkdir()
     begun = api.post("/imports", json={"path": str(tmp_path / "empty")}).json()
     assert "holds no files" in finished(api, begun["id"])["error"]
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status"),
-    [
-        ("GET", "/datasets/gone", None, 404),
-        ("GET", "/imports/gone", None, 404),
-        ("GET", "/nothing", None, 404),
-        ("DELETE", "/datasets", None, 405),
-        ("POST", "/imports", {}, 422),
-        ("POST", "/imports", {"path": "/etc"}, 422),
-        ("POST", "/imports", {"path": 3}, 422),
-        ("POST", "/imports", {"upload": "../.."}, 404),
-    ],
-)
-def test_problems_have_their_form(api, method, path, body, status):
-    answer = api.request(method, path, json=body)
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    assert set(answer.json()) == {"type", "title", "status", "detail"}
