@@ -106,7 +106,7 @@ def test_a_training_is_followed_and_extended(api, library, analysis):
     assert kinds.count("epoch") == 2
     assert kinds[-1] == "finished"
     assert events["offset"] == (library.home / "runs" / identity / "events.jsonl").stat().st_size
-    assert [row["epoch"] for row in api.get(f"/runs/{identity}/epochs").json()["items"]] == [1, 2]
+    assert [str(row["epoch"]) for row in api.get(f"/runs/{identity}/epochs").json()["items"]] == ["1", "2"]
     assert api.post(f"/runs/{identity}/resume", json={"more": 0}).status_code == 409  # nothing to do
     assert api.post(f"/runs/{identity}/resume", json={"more": 1}).status_code == 202
     assert trained()["epochs_done"] == 3

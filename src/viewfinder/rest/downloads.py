@@ -26,21 +26,21 @@ def _of(kind: str) -> dict[int | str, dict[str, Any]]:
 @router.get("/runs/{identity}/report.html", response_class=FileResponse, responses=_of(HTML))
 def get_report_page(library: Here, identity: Id) -> FileResponse:
     """Return the report as one page that opens offline."""
-    path = _path(library, identity, "report.html", "report")
+    path = _path(library, identity, "report.html", "report yet. `reported` of the run says when it has")
     return FileResponse(path, media_type=HTML, headers={**NOSNIFF, "Content-Security-Policy": "sandbox"})
 
 
 @router.get("/runs/{identity}/model.safetensors", response_class=FileResponse, responses=_of(BYTES))
 def get_model(library: Here, identity: Id) -> FileResponse:
     """Return the weights of the best epoch."""
-    path = _path(library, identity, "model/model.safetensors", "model")
+    path = _path(library, identity, "model/model.safetensors", "model yet: no epoch is finished")
     return FileResponse(path, media_type=BYTES, headers=NOSNIFF, filename=path.name)
 
 
 @router.get("/runs/{identity}/predictions.parquet", response_class=FileResponse, responses=_of(BYTES))
 def get_prediction_table(library: Here, identity: Id) -> FileResponse:
     """Return what the model said of each test image, as a Parquet table."""
-    path = _path(library, identity, "predictions.parquet", "predictions")
+    path = _path(library, identity, "predictions.parquet", "predictions yet: no epoch is finished")
     return FileResponse(path, media_type=BYTES, headers=NOSNIFF, filename=path.name)
 
 
@@ -48,5 +48,5 @@ def _path(library: Library, identity: str, name: str, what: str) -> Path:
     row = library.get(Run, identity)
     path = runs.folder(library, row).path / name
     if not path.is_file():
-        raise RunError(f"'{row.name}' has no {what} yet: no epoch is finished.")
+        raise RunError(f"'{row.name}' has no {what}.")
     return path

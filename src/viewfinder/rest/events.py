@@ -36,7 +36,7 @@ class EventsAnswer(BaseModel):
 @router.get("/runs/{identity}/epochs", responses=documented(404, 409, 422))
 def list_epochs(
     library: Here, identity: Id, request: Request, limit: Limit = 50, offset: Offset = 0
-) -> Page[dict[str, float | None]]:
+) -> Page[dict[str, int | float | None]]:
     """List the epochs that are done: rates, losses, metrics and times; null: not defined."""
     table = runs.folder(library, library.get(Run, identity)).epochs()
     rows = finite(table.slice(offset, limit).to_dicts())

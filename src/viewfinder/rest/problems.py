@@ -50,7 +50,7 @@ def _documented(status: HTTPStatus) -> dict[str, Any]:
 EXAMPLES = {
     400: "The body is not JSON: expected value at line 1 column 7.",
     404: "There is no run '0a1b2c3d'. It may have been deleted.",
-    409: "'Run 1' has no report yet: no epoch is finished.",
+    409: "'Run 1' has no report yet. `reported` of the run says when it has.",
     412: "The design of 'digits' was changed meanwhile: it is version 4 now, not 3. Read it again, then change it.",
     413: "The body is larger than 1 MiB.",
     415: "The body is text/plain. Send application/json.",

@@ -146,5 +146,5 @@ def _view(judged: Judged, threshold: float | None, iou: float | None) -> View | 
 def _report(library: Library, row: Run) -> dict[str, Any]:
     content = runs.folder(library, row).report()
     if not content:
-        raise RunError(f"'{row.name}' has no report yet: no epoch is finished.")
+        raise RunError(f"'{row.name}' has no report yet. `reported` of the run says when it has.")
     return content

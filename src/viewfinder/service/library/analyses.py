@@ -63,10 +63,8 @@ def change_all(library: Library, identity: str, values: Mapping[str, Any], versi
     another meanwhile, and DesignError for a value that is not valid; then nothing is saved.
     """
 
-    names = setting_names()
-    for name in values:
-        if not any(one == name or one.startswith(f"{name}.") for one in names):
-            raise DesignError(unknown("setting", name, names))
+    for name in (name for name, value in values.items() if value is None):
+        _require_setting(name)
 
     def edit(now: dict[str, Any]) -> dict[str, Any]:
         for name in sorted(values, key=lambda name: not name.endswith(".kind")):  # another kind replaces its settings
@@ -107,6 +105,13 @@ def _edit(
         row.design = values
         row.version += 1
     return row
+
+
+def _require_setting(name: str) -> None:
+    names, section = setting_names(), name.rpartition(".")[0]
+    if not any(one == name or one.startswith(f"{name}.") for one in names):
+        near = [one for one in names if one.startswith(f"{section}.")]
+        raise DesignError(unknown("setting", name, near or names))
 
 
 def setting_names() -> list[str]:
