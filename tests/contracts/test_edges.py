@@ -51,8 +51,10 @@ USE_CASES = {
     "imports.of_path": Edges("/datasets/new", "begin_import"),
     "imports.of_upload": Edges("/datasets/new", "begin_import"),
     "judged.Judged.counted": Edges(RESULT, "count_confusion"),
+    "judged.Judged.boxes": Edges(RESULT, "list_predictions"),
     "judged.Judged.feed": Edges(RESULT, "list_feed"),
     "judged.Judged.picture": Edges("/files/runs/{identity}/images/{row}.jpg", "get_picture"),
+    "judged.Judged.probabilities": Edges(RESULT, "list_predictions"),
     "outlook.outlook": Edges(ANALYSIS, "get_design", "train"),
     "runs.create": Edges(ANALYSIS, "create_run", "train"),
     "runs.folder": Edges("/files/runs/{identity}/{name}", "get_report_page", "train"),
@@ -73,7 +75,7 @@ NONE = {
     "analyses.with_value": "a plain value",
     "datasets.add": "done by an import",
     "datasets.add_samples": "done when the server starts",
-    "judged.Judged.confidence": "a part of `judged.Judged.feed`",
+    "judged.Judged.view": "a plain value",
     "library.default_home": "where the library lies",
     "library.new_id": "a plain value",
     "outlook.rates": "a drawing of a design",
@@ -85,7 +87,7 @@ NONE = {
 """Public functions that are no use case, and why."""
 
 OTHERS = {
-    "get_dataset", "list_diagnostics", "get_analysis", "list_epochs", "list_events", "get_report", "list_predictions",
+    "get_dataset", "list_diagnostics", "get_analysis", "list_epochs", "list_events", "get_report",
     "get_model", "get_prediction_table", "list_models", "list_weights", "list_tasks", "get_design_schema",
     "get_version", "get_health",
 }  # fmt: skip

@@ -38,6 +38,9 @@ def test_the_confusion_and_the_images_behind_it_are_those_of_the_report(results,
         for predicted, count in zip(confusion["predicted_labels"], line, strict=True):
             feed = results.get(f"/runs/{name}/feed", params={"truth": truth, "predicted": predicted}).json()
             assert (feed["total"] > 0) == (count > 0)
+    if name == "colors":
+        wrong = sum(map(sum, confusion["counts"])) - sum(line[i] for i, line in enumerate(confusion["counts"]))
+        assert results.get(f"/runs/{name}/feed?mistakes=true&order=doubt").json()["total"] == wrong
     rows = results.get(f"/runs/{name}/predictions").json()
     assert rows["total"] == report["judged_on"]["images"]
     assert [one["image"] for one in rows["items"]] == sorted(one["image"] for one in rows["items"])

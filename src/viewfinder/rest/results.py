@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from viewfinder.errors import InputError, RunError
+from viewfinder.errors import InputError, RunError, unknown
+from viewfinder.metrics.detection import NO_OBJECT, NOT_DETECTED
 from viewfinder.rest.boxes import BoxAnswer, FoundAnswer, boxes, found
 from viewfinder.rest.finite import finite
 from viewfinder.rest.here import Here, Id
@@ -14,7 +15,7 @@ from viewfinder.rest.paging import Limit, Offset, Page, page, part
 from viewfinder.rest.pictures import JPEG, jpeg
 from viewfinder.rest.problems import documented
 from viewfinder.service.library import runs
-from viewfinder.service.library.judged import Judged, View
+from viewfinder.service.library.judged import ORDERS, Judged, Order, View, Wanted
 from viewfinder.service.library.library import Library
 from viewfinder.store import Run
 
@@ -23,7 +24,7 @@ PROBLEMS = documented(404, 409, 422)
 Threshold = Annotated[
     float | None, Query(ge=0, le=1, description="Least confidence of a detection; without it: the model's own")
 ]
-Iou = Annotated[float | None, Query(ge=0, le=1, description="Least overlap with an object; without it: 0.5")]
+Iou = Annotated[float | None, Query(ge=0.05, le=0.95, description="Least overlap with an object; without it: 0.5")]
 ClassName = Annotated[str | None, Query(max_length=1000)]
 
 
@@ -91,7 +92,7 @@ def list_predictions(
 def count_confusion(library: Here, identity: Id, threshold: Threshold = None, iou: Iou = None) -> CountedAnswer:
     """Count what was right and what was taken for what; of a detector at any threshold and overlap."""
     judged = _judged(library, identity)
-    view = _view(judged, threshold, iou)
+    view = _view(library, identity, judged, threshold, iou)
     counted = judged.counted(view)
     seen = {"threshold": view.threshold, "iou": view.least_iou} if view else {"threshold": None, "iou": None}
     return CountedAnswer.model_validate(finite({**counted, **seen}))
@@ -104,15 +105,23 @@ def list_feed(
     request: Request,
     truth: ClassName = None,
     predicted: ClassName = None,
+    mistakes: Annotated[bool, Query(description="Only images in which the model is wrong")] = False,
+    order: Annotated[
+        Order, Query(description="; ".join(f"{name}: {text}" for name, text in ORDERS.items()))
+    ] = "confidence",
     threshold: Threshold = None,
     iou: Iou = None,
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> Page[PredictionAnswer]:
-    """List the images in which a thing of a class was taken for another: the most confident first."""
+    """List the images in which a thing of a class was taken for another, or all in which the model is wrong."""
     judged = _judged(library, identity)
-    feed = judged.feed(truth, predicted, _view(judged, threshold, iou), offset, limit)
-    return page(request, [PredictionAnswer.of(judged, row) for row in feed.rows], feed.found, offset)
+    for name, other in ((truth, NO_OBJECT), (predicted, NOT_DETECTED)):
+        choices = [*judged.classes, *([other] if judged.detects else [])]
+        if name is not None and name not in choices:
+            raise InputError(unknown("class", name, choices))
+    rows = judged.feed(Wanted(truth, predicted, mistakes, order), _view(library, identity, judged, threshold, iou))
+    return page(request, [PredictionAnswer.of(judged, row) for row in part(rows, offset, limit)], len(rows), offset)
 
 
 @router.get("/runs/{identity}/images/{row}.jpg", response_class=Response, responses=PROBLEMS | JPEG)
@@ -126,21 +135,20 @@ def get_picture(
 ) -> Response:
     """Return a test image; a detector's objects are drawn as right, wrong or missed."""
     judged = _judged(library, identity)
-    return jpeg(judged.picture(row, _view(judged, threshold, iou), full))
+    return jpeg(judged.picture(row, _view(library, identity, judged, threshold, iou), full))
 
 
 def _judged(library: Library, identity: str) -> Judged:
-    return Judged(runs.folder(library, library.get(Run, identity)))
+    return library.judged(runs.folder(library, library.get(Run, identity)))
 
 
-def _view(judged: Judged, threshold: float | None, iou: float | None) -> View | None:
+def _view(library: Library, identity: str, judged: Judged, threshold: float | None, iou: float | None) -> View | None:
     """Return how boxes are to be judged; None of a classifier, which must not be asked for it."""
-    if judged.detects:
-        default = View(judged.threshold if judged.threshold is not None else 0.5)
-        return View(default.threshold if threshold is None else threshold, default.least_iou if iou is None else iou)
-    if threshold is not None or iou is not None:
+    if not judged.detects and (threshold is not None or iou is not None):
         raise InputError("This is a classifier: it has no threshold and no overlap. Leave them out.")
-    return None
+    if threshold is None:
+        threshold = runs.info(library, library.get(Run, identity)).threshold  # it may have been changed since
+    return judged.view(threshold, iou)
 
 
 def _report(library: Library, row: Run) -> dict[str, Any]:
