@@ -89,7 +89,7 @@ NONE = {
 OTHERS = {
     "get_dataset", "list_diagnostics", "get_analysis", "list_epochs", "list_events", "get_report",
     "get_model", "get_prediction_table", "list_models", "list_weights", "list_tasks", "get_design_schema",
-    "get_version", "get_health",
+    "get_version", "get_health", "list_latest", "get_log",
 }  # fmt: skip
 """Operations that read a row, a run's folder or the catalogue as they are."""
 

@@ -69,6 +69,8 @@ def test_a_queued_run_has_no_result_yet(api, analysis):
         answer = api.get(f"/runs/{identity}/{name}")
         assert answer.status_code == 409, name
         assert "yet" in answer.json()["detail"]
+    assert api.get(f"/runs/{identity}/log.txt").status_code == 409
+    assert api.get(f"/runs/{identity}/latest").json() == []
     assert api.get(f"/runs/{identity}/epochs").json()["items"] == []
     assert api.post(f"/runs/{identity}/resume", json={}).status_code == 409
     assert api.put(f"/runs/{identity}/threshold", json={"threshold": 0.5}).status_code == 409
@@ -106,6 +108,13 @@ def test_a_training_is_followed_and_extended(api, library, analysis):
     assert kinds.count("epoch") == 2
     assert kinds[-1] == "finished"
     assert events["offset"] == (library.home / "runs" / identity / "events.jsonl").stat().st_size
+    latest = api.get(f"/runs/{identity}/latest").json()
+    assert {one["image"] for one in latest} <= {
+        one["image"] for one in api.get(f"/runs/{identity}/predictions").json()["items"]
+    }
+    assert latest
+    assert run["guessing"]["metric"] == "accuracy"
+    assert api.get(f"/runs/{identity}/log.txt").headers["content-type"].startswith("text/plain")
     assert [str(row["epoch"]) for row in api.get(f"/runs/{identity}/epochs").json()["items"]] == ["1", "2"]
     assert api.post(f"/runs/{identity}/resume", json={"more": 0}).status_code == 409  # nothing to do
     assert api.post(f"/runs/{identity}/resume", json={"more": 1}).status_code == 202

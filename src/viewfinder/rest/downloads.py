@@ -15,7 +15,7 @@ from viewfinder.service.library.library import Library
 from viewfinder.store import Run
 
 router = APIRouter(tags=["results"])
-HTML, BYTES = "text/html", "application/octet-stream"
+HTML, TEXT, BYTES = "text/html", "text/plain", "application/octet-stream"
 
 
 def _of(kind: str) -> dict[int | str, dict[str, Any]]:
@@ -42,6 +42,13 @@ def get_prediction_table(library: Here, identity: Id) -> FileResponse:
     """Return what the model said of each test image, as a Parquet table."""
     path = _path(library, identity, "predictions.parquet", "predictions yet: no epoch is finished")
     return FileResponse(path, media_type=BYTES, headers=NOSNIFF, filename=path.name)
+
+
+@router.get("/runs/{identity}/log.txt", response_class=FileResponse, responses=_of(TEXT))
+def get_log(library: Here, identity: Id) -> FileResponse:
+    """Return what the trainer wrote."""
+    path = _path(library, identity, "log.txt", "log yet: it has not started")
+    return FileResponse(path, media_type=TEXT, headers=NOSNIFF)
 
 
 def _path(library: Library, identity: str, name: str, what: str) -> Path:

@@ -88,6 +88,13 @@ def list_predictions(
     return page(request, [PredictionAnswer.of(judged, row) for row in rows], judged.answers.height, offset)
 
 
+@router.get("/runs/{identity}/latest", responses=PROBLEMS)
+def list_latest(library: Here, identity: Id) -> list[PredictionAnswer]:
+    """List the few images that are judged anew after every epoch, as the latest says; none before the first."""
+    judged = library.latest(runs.folder(library, library.get(Run, identity)))
+    return [PredictionAnswer.of(judged, row) for row in range(judged.answers.height)] if judged else []
+
+
 @router.get("/runs/{identity}/confusion", responses=PROBLEMS)
 def count_confusion(library: Here, identity: Id, threshold: Threshold = None, iou: Iou = None) -> CountedAnswer:
     """Count what was right and what was taken for what; of a detector at any threshold and overlap."""

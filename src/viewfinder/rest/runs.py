@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from viewfinder.errors import RunError
+from viewfinder.errors import InputError, RunError
 from viewfinder.rest.finite import finite
 from viewfinder.rest.here import Here, Id
 from viewfinder.rest.paging import Limit, Offset, Page, located, page, part
@@ -122,6 +122,7 @@ class LiveAnswer(RunAnswer):
 
     progress: ProgressAnswer | None = None
     reported: bool = Field(False, description="Whether there is a report")
+    guessing: dict[str, str | float | None] | None = Field(None, description="What always saying the same would score")
 
 
 @router.post("/runs", status_code=HTTPStatus.CREATED, responses=documented(404, 409, *JSON_BODY))
@@ -154,10 +155,11 @@ def get_run(library: Here, identity: Id) -> LiveAnswer:
     answer = LiveAnswer.of(library, row)
     try:
         now = standing.now(library, identity)
-    except RunError:
+    except InputError:
         return LiveAnswer.model_validate(answer.model_dump())
     progress = ProgressAnswer.of(now.watched.progress)
-    return LiveAnswer.model_validate({**answer.model_dump(), "progress": progress, "reported": now.reported})
+    more = {"progress": progress, "reported": now.reported, "guessing": finite(now.guessing)}
+    return LiveAnswer.model_validate({**answer.model_dump(), **more})
 
 
 @router.post("/runs/{identity}/stop", status_code=HTTPStatus.ACCEPTED, responses=documented(404, 409, 422))
