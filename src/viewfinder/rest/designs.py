@@ -15,7 +15,7 @@ from viewfinder.rest.problems import JSON_BODY, documented
 from viewfinder.rest.strict import StrictRoute
 from viewfinder.service.library import analyses, datasets
 from viewfinder.service.library.library import Library
-from viewfinder.service.library.outlook import Outlook, outlook
+from viewfinder.service.library.outlook import Outlook, outlook, parts
 from viewfinder.store import Analysis, Dataset
 
 router = APIRouter(tags=["designs"], route_class=StrictRoute)
@@ -111,8 +111,9 @@ def _answer(library: Library, analysis: Analysis, response: Response) -> DesignA
     try:
         design = analyses.design_of(library, analysis)
         answer.whole = design
-        index = datasets.index(library, library.get(Dataset, analysis.dataset_id))
-        found = outlook(index, design)
+        dataset = library.get(Dataset, analysis.dataset_id)
+        index = datasets.grouped(dataset, datasets.index(library, dataset), design.split.group_column)
+        found = outlook(parts(index, design), design)
     except InputError as error:
         answer.obstacle = str(error)
         return answer

@@ -69,7 +69,7 @@ class Setting:
             control: ValueElement[Any] = ui.switch(title, value=value, on_change=self._changed).tooltip(help_text)
         elif self.choices and not _numeric(self.field.annotation):
             none: dict[str | None, str] = {None: "none"} if type(None) in _kinds(self.field.annotation) else {}
-            options = {**none, **{choice: choice for choice in self.choices}}
+            options = none | dict(zip(self.choices, self.choices, strict=True))
             control = ui.select(options, label=title, value=value, on_change=self._changed).props(f'hint="{help_text}"')
         else:
             control = ui.input(title, value=shown(value)).props(f'hint="{help_text}" debounce=400')
