@@ -65,6 +65,7 @@ USE_CASES = {
     "runs.use_threshold": Edges(RESULT, "use_threshold"),
     "standing.now": Edges(RUN, "get_run"),
     "uploads.begin": Edges("/datasets/new", "begin_upload"),
+    "uploads.sent": Edges("/datasets/new", "get_upload"),
     "uploads.receive": Edges("/datasets/new", "receive_file"),
 }
 
@@ -74,6 +75,15 @@ NONE = {
     "analyses.values_of": "a part of `analyses.design_of`",
     "analyses.with_value": "a plain value",
     "datasets.add": "done by an import",
+    "datasets.rename": "on the page only, so far",
+    "datasets.summary": "`datasets.index` in short",
+    "gallery.full": "on the page only, so far",
+    "gallery.left_out": "on the page only, so far",
+    "gallery.one": "on the page only, so far",
+    "gallery.pictures": "a part of the page",
+    "imports.again": "on the page only, so far",
+    "imports.give_up": "on the page only, so far",
+    "imports.unfinished": "on the page only, so far",
     "datasets.add_samples": "done when the server starts",
     "datasets.group_columns": "no operation yet: the columns by which a table can be split",
     "datasets.grouped": "a part of `outlook.outlook`",
@@ -91,6 +101,10 @@ NONE = {
     "texts.command": "a design as a command to copy",
     "texts.from_text": "a pasted design; REST puts it as JSON",
     "uploads.folder_of": "a part of an import",
+    "library.write": "a part of others",
+    "zips.inside": "a part of an upload",
+    "zips.is_zip": "a plain value",
+    "zips.unpack": "a part of an import",
 }
 """Public functions that are no use case, and why."""
 

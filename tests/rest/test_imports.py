@@ -21,6 +21,10 @@ def test_an_upload_becomes_a_dataset(api, colors, library):
     for path in colors.rglob("*.png"):
         name = f"my colors/{path.relative_to(colors).as_posix()}"
         assert api.put(f"/uploads/{identity}/files/{name}", content=path.read_bytes()).status_code == 204
+    there = api.get(f"/uploads/{identity}").json()["files"]
+    assert there == {
+        f"my colors/{path.relative_to(colors).as_posix()}": path.stat().st_size for path in colors.rglob("*.png")
+    }
     begun = api.post("/imports", json={"upload": identity, "name": "my colors"})
     assert (begun.status_code, begun.headers["location"]) == (202, f"/imports/{begun.json()['id']}")
     dataset = finished(api, begun.json()["id"])["dataset"]

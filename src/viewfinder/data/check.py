@@ -31,7 +31,7 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
     the median and the greatest width and height and the commonest sizes, `findings` counts the diagnostics by severity
     and `diagnostics` has them by kind.
     """
-    objects, shown = dataset.target.is_objects, dataset.shown()
+    objects, shown = dataset.target.is_objects, dataset.shown_column()
     severities = Counter(diagnostic.severity for diagnostic in dataset.diagnostics)
     return {
         "name": dataset.name,
@@ -41,8 +41,8 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "images": len(dataset),
         "classes": _classes(dataset),
-        "objects": sum(map(len, shown)) if objects else None,
-        "background_images": sum(not row for row in shown) if objects else None,
+        "objects": int(shown.list.len().sum()) if objects else None,
+        "background_images": int((shown.list.len() == 0).sum()) if objects else None,
         "splits": _counts(dataset.images["split"]),
         "groups": dataset.images["group"].drop_nulls().n_unique(),
         "distinct_images": dataset.images["sha256"].n_unique(),

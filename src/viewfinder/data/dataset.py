@@ -59,13 +59,17 @@ class Dataset:
         """What is to be learned, and the column that holds it."""
         return TARGETS[self.task]
 
+    def shown_column(self) -> pl.Series:
+        """Return, image by image, the list of the classes of everything in it."""
+        return self.images.select(self.target.shown.alias("shown"))["shown"]
+
     def shown(self) -> list[list[str]]:
-        """Return, image by image, the class of everything in it."""
-        return [self.target.shown(cell) for cell in self.images[self.target.column]]
+        """Return `shown_column` as plain lists."""
+        return self.shown_column().to_list()
 
     def count(self, name: str) -> str:
         """Return in words how many images or objects there are of a class."""
-        return plural(sum(shown.count(name) for shown in self.shown()), self.target.unit)
+        return plural(int((self.shown_column().explode() == name).sum()), self.target.unit)
 
     def path(self, image: str) -> Path:
         """Return where the file of an `image` is."""

@@ -1,6 +1,5 @@
 """What is wrong, or worth a look, in a dataset: never raised, always listed."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -38,16 +37,11 @@ def ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 def grouped(diagnostics: Iterable[Diagnostic], examples: int = 10) -> list[dict[str, Any]]:
     """Return one entry for each severity and kind, with its count and its first `examples` findings."""
-    findings = ordered(diagnostics)
-    counts = Counter((d.severity, d.kind) for d in findings)
-    return [
-        {
-            "severity": severity,
-            "kind": kind,
-            "count": count,
-            "examples": [
-                {"file": d.file, "reason": d.reason} for d in findings if (d.severity, d.kind) == (severity, kind)
-            ][:examples],
-        }
-        for (severity, kind), count in counts.items()
-    ]
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in ordered(diagnostics):
+        empty = {"severity": one.severity, "kind": one.kind, "count": 0, "examples": []}
+        group = groups.setdefault((one.severity, one.kind), empty)
+        group["count"] += 1
+        if group["count"] <= examples:
+            group["examples"].append({"file": one.file, "reason": one.reason})
+    return list(groups.values())

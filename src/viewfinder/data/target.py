@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import polars as pl
+
 from viewfinder.data import boxes
 
 
@@ -12,13 +14,13 @@ from viewfinder.data import boxes
 class Target:
     """The column of the index that holds what is to be learned.
 
-    `unit` is what has a class: an image, or an object in one. `shown` returns the class of each unit in a cell; `only`
-    returns a cell without the other classes, or None when the image has to go.
+    `unit` is what has a class: an image, or an object in one. `shown` is, of each cell, the list of the classes of its
+    units; `only` returns a cell without the other classes, or None when the image has to go.
     """
 
     column: str
     unit: str
-    shown: Callable[[str], list[str]]
+    shown: pl.Expr
     only: Callable[[str, Set[str]], str | None]
 
     @property
@@ -27,8 +29,8 @@ class Target:
         return self.unit == "object"
 
 
-def _categories(cell: str) -> list[str]:
-    return [box["category"] for box in boxes.from_json(cell)]
+_BOXES = pl.List(pl.Struct({"category": pl.String}))
+_CATEGORIES = pl.col("boxes").str.json_decode(_BOXES).list.eval(pl.element().struct.field("category"))
 
 
 def _boxes_of(cell: str, classes: Set[str]) -> str:
@@ -38,8 +40,8 @@ def _boxes_of(cell: str, classes: Set[str]) -> str:
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         "classification": Target(
-            "label", "image", lambda label: [label], lambda label, classes: label if label in classes else None
+            "label", "image", pl.concat_list("label"), lambda label, classes: label if label in classes else None
         ),
-        "detection": Target("boxes", "object", _categories, _boxes_of),
+        "detection": Target("boxes", "object", _CATEGORIES, _boxes_of),
     }
 )

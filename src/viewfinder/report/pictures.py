@@ -43,7 +43,8 @@ def jpeg(path: Path, boxes: Sequence[Mapping[str, Any]], longest: int) -> bytes 
 
 
 def _draw(image: Image.Image, boxes: Sequence[Mapping[str, Any]], scale: float) -> None:
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(12)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(max(12, max(image.size) // 60))
+    line = max(2, max(image.size) // 400)
     order = ("found", "right", "missed", "wrong")  # what matters most is drawn last
     placed: list[tuple[float, float, float, float]] = []
     for box in sorted(boxes, key=lambda box: order.index(box["kind"])):
@@ -53,7 +54,7 @@ def _draw(image: Image.Image, boxes: Sequence[Mapping[str, Any]], scale: float) 
         if box["kind"] in ("found", "missed"):
             _dashed(draw, corners, color)
         else:
-            draw.rectangle(corners, outline=color, width=2)
+            draw.rectangle(corners, outline=color, width=line)
     for box in sorted(boxes, key=lambda box: -order.index(box["kind"])):
         if box.get("label"):
             _label(draw, font, [value * scale for value in box["bbox"]], box, image.size, placed)

@@ -20,10 +20,23 @@ class UploadAnswer(BaseModel):
     id: str
 
 
+class SentAnswer(BaseModel):
+    """What was sent of an upload: the bytes of each file that is there whole."""
+
+    id: str
+    files: dict[str, int]
+
+
 @router.post("/uploads", status_code=HTTPStatus.CREATED)
 def begin_upload(library: Here) -> UploadAnswer:
     """Begin an upload; one that is abandoned for a day is removed."""
     return UploadAnswer(id=uploads.begin(library))
+
+
+@router.get("/uploads/{identity}", responses=documented(404, 422))
+def get_upload(library: Here, identity: Id) -> SentAnswer:
+    """Say what is there already, so that only the rest need be sent."""
+    return SentAnswer(id=identity, files=uploads.sent(library, identity))
 
 
 @router.put(

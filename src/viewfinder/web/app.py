@@ -12,6 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from viewfinder.errors import InputError
 from viewfinder.jobs.local import LocalJobs
 from viewfinder.rest.app import create_rest
+from viewfinder.service.library.gallery import Asked
 from viewfinder.service.library.library import Library
 from viewfinder.web import add, dataset, design, frame, home, live, result
 from viewfinder.web.files import add_files
@@ -65,16 +66,29 @@ def _pages(library: Library) -> None:
         await home.home(library)
 
     @_page("/datasets/new")
-    async def _add() -> None:
-        await add.add(library)
+    async def _add(upload: str = "") -> None:
+        await add.add(library, upload)
 
     @_page("/imports/{identity}")
     async def _import(identity: str) -> None:
         await add.importing(library, identity)
 
     @_page("/datasets/{identity}")
-    async def _dataset(identity: str, shows: str | None = None, page: int = 1) -> None:
-        await dataset.dataset(library, identity, shows, page)
+    async def _dataset(
+        identity: str,
+        shows: str | None = None,
+        split: str | None = None,
+        problem: str | None = None,
+        find: str = "",
+        sort: str = "name",
+        page: int = 1,
+        image: str | None = None,
+    ) -> None:
+        asked = Asked(shows, split, problem, find, sort)
+        if image:
+            await dataset.image(library, identity, asked, image)
+        else:
+            await dataset.dataset(library, identity, asked, page)
 
     @_page("/analyses/{identity}")
     async def _analysis(identity: str, tab: str = "training") -> None:

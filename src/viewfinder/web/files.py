@@ -1,8 +1,10 @@
 """Files that pages refer to: pictures that were encoded anew, reports, models."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
@@ -12,6 +14,11 @@ from viewfinder.service.library.library import Library
 from viewfinder.store import Dataset, Run
 
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
+AT_ONCE = 2  # pictures that are made at the same time, so that a page of them leaves room for everybody else
+NOTHING = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-18 -18 60 60" fill="none" stroke="#8a94a0">'
+    b'<rect x="5" y="6" width="14" height="12" rx="1"/><path d="M4 20 20 4"/></svg>'
+)
 IMMUTABLE = {**NOSNIFF, "Cache-Control": "private, max-age=31536000, immutable"}
 KEPT = {
     "report.html": "report.html",
@@ -23,34 +30,49 @@ KEPT = {
 
 def add_files(app: FastAPI, library: Library) -> None:
     """Add the addresses of files to the application."""
+    making = CapacityLimiter(AT_ONCE)
+
+    async def jpeg(make: Callable[[], bytes], headers: dict[str, str]) -> Response:
+        return await to_thread.run_sync(_jpeg, make, headers, limiter=making)
 
     @app.get("/healthz")
     def _health() -> PlainTextResponse:
         return PlainTextResponse("ok")
 
     @app.get("/files/datasets/{identity}/{sha256}.jpg")
-    def _thumbnail(identity: str, sha256: str) -> Response:
-        return _jpeg(lambda: gallery.thumbnail(library, library.get(Dataset, identity), sha256), IMMUTABLE)
+    async def _thumbnail(identity: str, sha256: str) -> Response:
+        return await jpeg(lambda: gallery.thumbnail(library, library.get(Dataset, identity), sha256), IMMUTABLE)
+
+    @app.get("/files/datasets/{identity}/full/{sha256}.jpg")
+    async def _full(identity: str, sha256: str) -> Response:
+        return await jpeg(lambda: gallery.full(library, library.get(Dataset, identity), sha256), IMMUTABLE)
+
+    @app.get("/files/datasets/{identity}/left-out")
+    async def _left_out(identity: str, image: str, full: bool = False) -> Response:
+        longest = gallery.FULL_PX if full else gallery.THUMBNAIL_PX
+        found = await jpeg(lambda: gallery.left_out(library, library.get(Dataset, identity), image, longest), NOSNIFF)
+        found.status_code = HTTPStatus.OK  # that it cannot be shown is no surprise: it was left out
+        return found
 
     @app.get("/files/runs/{identity}/images/{row}.jpg")
-    def _judged(
+    async def _judged(
         identity: str, row: int, threshold: float | None = None, iou: float | None = None, full: bool = False
     ) -> Response:
         def picture() -> bytes:
             judged = library.judged(runs.folder(library, library.get(Run, identity)))
             return judged.picture(row, judged.view(threshold, iou), full)
 
-        return _jpeg(picture, NOSNIFF)
+        return await jpeg(picture, NOSNIFF)
 
     @app.get("/files/runs/{identity}/latest/{row}.jpg")
-    def _latest(identity: str, row: int) -> Response:
+    async def _latest(identity: str, row: int) -> Response:
         def picture() -> bytes:
             judged = library.latest(runs.folder(library, library.get(Run, identity)))
             if judged is None:
                 raise NotFoundError("No epoch is finished.")
             return judged.picture(row, judged.view())
 
-        return _jpeg(picture, NOSNIFF)
+        return await jpeg(picture, NOSNIFF)
 
     @app.get("/files/runs/{identity}/{name}")
     def _kept(identity: str, name: str) -> Response:
@@ -64,7 +86,7 @@ def _jpeg(make: Callable[[], bytes], headers: dict[str, str]) -> Response:
     try:
         return Response(make(), media_type="image/jpeg", headers=headers)
     except InputError:
-        return Response(status_code=404)
+        return Response(NOTHING, HTTPStatus.NOT_FOUND, NOSNIFF, "image/svg+xml")
 
 
 def _file(folder: Path, name: str) -> Response:

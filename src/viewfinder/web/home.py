@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from nicegui import ui
 
-from viewfinder.service.library import analyses, datasets, runs
+from viewfinder.service.library import analyses, datasets, imports, runs
+from viewfinder.service.library.imports import Import
 from viewfinder.service.library.library import Library
 from viewfinder.store import Analysis, Dataset, Run
 from viewfinder.web.frame import card, heading, link_button, off_loop, page
@@ -18,11 +19,14 @@ class Content:
     datasets: list[Dataset]
     analyses: list[Analysis]
     runs: list[Run]
+    imports: list[Import]
 
 
 def content(library: Library) -> Content:
     """Read what there is."""
-    return Content(datasets.datasets(library), analyses.analyses(library), runs.runs(library))
+    return Content(
+        datasets.datasets(library), analyses.analyses(library), runs.runs(library), imports.unfinished(library)
+    )
 
 
 async def home(library: Library) -> None:
@@ -30,6 +34,7 @@ async def home(library: Library) -> None:
     found = await off_loop(content, library)
     with page("Home"):
         _running([one for one in found.runs if one.state in ("queued", "running")])
+        _imports(found.imports)
         _analyses(found)
         _datasets(library, found.datasets)
 
@@ -44,6 +49,14 @@ def _running(current: list[Run]) -> None:
                 ui.spinner(size="1.2em") if one.state == "running" else ui.icon("schedule")
                 ui.link(one.name, f"/runs/{one.id}")
                 ui.label(one.state).classes("vf-soft")
+
+
+def _imports(unfinished: list[Import]) -> None:
+    for one in unfinished:
+        with card(), ui.row().classes("items-center gap-3"):
+            ui.icon("pause_circle") if one.interrupted else ui.spinner(size="1.2em")
+            ui.link(f"Import of {one.name}", f"/imports/{one.id}")
+            ui.label("interrupted" if one.interrupted else "going on").classes("vf-soft")
 
 
 def _analyses(found: Content) -> None:

@@ -1,16 +1,27 @@
 """Datasets of the library: imported once, their index kept."""
 
+import functools
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
 from viewfinder.data import samples, sources
+from viewfinder.data.check import summarise
 from viewfinder.data.dataset import Dataset as Index
-from viewfinder.service.library.library import Library, new_id
+from viewfinder.data.distributions import distributions
+from viewfinder.errors import StoreError
+from viewfinder.service.library.library import Library, new_id, write
 from viewfinder.service.source import Progress, Source, load
 from viewfinder.store import Dataset
+
+KEPT = 3
+"""How many indexes are kept in memory: those that were used last."""
+MOST_NAME = 200
+_SUMMARY = 1  # the form of a kept summary; one of another form is made anew
 
 
 def add(
@@ -31,6 +42,7 @@ def add(
         sample=sample, source=wanted.path.absolute().as_posix(),
     )  # fmt: skip
     index.write(_index_path(library, row))
+    _summarise(library, row, index)
     with library.database.writing() as session:
         session.add(row)
     return row
@@ -60,7 +72,46 @@ def datasets(library: Library) -> list[Dataset]:
 
 def index(library: Library, dataset: Dataset) -> Index:
     """Return the images of a dataset, with their labels or boxes."""
-    return Index.read(_index_path(library, dataset))
+    return _read(_index_path(library, dataset))
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _read(path: Path) -> Index:
+    return Index.read(path)  # a dataset never changes, and its id is used once
+
+
+def summary(library: Library, dataset: Dataset) -> dict[str, Any]:
+    """Return what `summarise` says of a dataset, and as `distributions` what there is to draw; made once, then kept."""
+    try:
+        found: dict[str, Any] = json.loads(_summary_path(library, dataset).read_bytes())
+        if found["form"] == _SUMMARY:
+            return found
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # there is none yet, or none of use: it is made anew
+    return _summarise(library, dataset, index(library, dataset))
+
+
+def _summarise(library: Library, dataset: Dataset, index: Index) -> dict[str, Any]:
+    found = {"form": _SUMMARY, **summarise(index), "distributions": distributions(index)}
+    text = json.dumps(found, ensure_ascii=False)
+    write(_summary_path(library, dataset), text.encode())
+    kept: dict[str, Any] = json.loads(text)
+    return kept
+
+
+def rename(library: Library, identity: str, name: str) -> Dataset:
+    """Give a dataset another name, and return its row; raise StoreError for a name that cannot be."""
+    name = " ".join(name.split())
+    if not name or len(name) > MOST_NAME:
+        raise StoreError(f"A dataset's name has 1 to {MOST_NAME} characters, not {len(name)}.")
+    library.get(Dataset, identity)
+    with library.database.writing() as session:
+        session.execute(sa.update(Dataset).where(Dataset.id == identity).values(name=name))
+    return library.get(Dataset, identity)
+
+
+def _summary_path(library: Library, dataset: Dataset) -> Path:
+    return library.home / "datasets" / dataset.id / "summary.json"
 
 
 def group_columns(dataset: Dataset) -> list[str]:

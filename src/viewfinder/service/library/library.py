@@ -36,6 +36,7 @@ class Library:
         self.home, self.database, self.clock = home, database, clock
         self.data_roots: tuple[Path, ...] = (Path.home(),)
         self.imports: dict[str, Any] = {}
+        self.uploads: dict[str, Any] = {}
         self._watches: dict[Path, Watch] = {}
         self._judged: dict[tuple[Path, int], Judged] = {}
 
@@ -90,6 +91,17 @@ class Library:
         if row is None:
             raise NotFoundError(f"There is no {KINDS[kind]} '{identity}'. It may have been deleted.")
         return row
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file of the library, made whole or not at all; it need not outlast a loss of power."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{new_id()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def new_id() -> str:
