@@ -46,7 +46,10 @@ async def design(library: Library, identity: str, tab: str) -> None:
             for key, (title, _) in TABS.items():
                 link = ui.link(title, f"/analyses/{identity}?tab={key}").classes("vf-tab")
                 link.props("aria-current=page" if key == tab else "")
-        _content(editing, tab)
+        place = ui.column().classes("w-full gap-5")
+        _back_to_default(editing, tab)
+        with place:
+            _content(editing, tab)
         ui.timer(FOLLOW_S, editing.follow)
 
 
@@ -56,7 +59,6 @@ def _sentence(editing: Editing) -> None:
 
 
 def _content(editing: Editing, tab: str) -> None:
-    title, build = TABS[tab]
     first = True
 
     @ui.refreshable
@@ -64,15 +66,15 @@ def _content(editing: Editing, tab: str) -> None:
         nonlocal first
         editing.drawing(first)
         first = False
-        build(editing)
-        _back_to_default(editing, tab, title)
+        TABS[tab][1](editing)
 
     editing.on_change(lambda: content.refresh(), REDRAWN)
     content()
 
 
-def _back_to_default(editing: Editing, section: str, title: str) -> None:
+def _back_to_default(editing: Editing, section: str) -> None:
     """Offer to undo everything that was changed on a tab, and to undo that."""
+    title = TABS[section][0]
     before: list[dict[str, object]] = []
 
     async def reset() -> None:

@@ -164,4 +164,4 @@ def _rate_chart(design: Design) -> None:
         patience = getattr(design.training.schedule, "patience", 0)
         name = f"only if the metric stalls for {patience + 1} epochs"
         lines.append(line(name, example, showSymbol=False, step="end", lineStyle={"type": "dashed"}))
-    chart(lines, axis("epoch", max=int(design.training.epochs)), axis())
+    chart(lines, axis("epoch", max=plotted[-1][0]), axis())

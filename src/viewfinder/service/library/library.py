@@ -38,7 +38,7 @@ class Library:
         self.imports: dict[str, Any] = {}
         self.uploads: dict[str, Any] = {}
         self._watches: dict[Path, Watch] = {}
-        self._judged: dict[tuple[Path, int], Judged] = {}
+        self._judged: dict[tuple[Path, int, int], Judged] = {}
 
     def watch(self, run: RunFolder) -> Watch:
         """Return the one watch of a run."""
@@ -54,7 +54,8 @@ class Library:
         return self._kept(path, lambda: Judged(run, run.latest())) if path.is_file() else None
 
     def _kept(self, path: Path, read: Callable[[], Judged]) -> Judged:
-        key = path, path.stat().st_mtime_ns if path.is_file() else 0
+        said = path.parent / "run.json"  # it holds the threshold
+        key = path, *(one.stat().st_mtime_ns if one.is_file() else 0 for one in (path, said))
         if key not in self._judged:
             others = [(one, judged) for one, judged in self._judged.items() if one[0] != path]
             self._judged = dict(others[-(KEPT_RUNS - 1) :]) | {key: read()}

@@ -12,6 +12,7 @@ from viewfinder.service.estimate import Estimate, estimate, measured_speed
 from viewfinder.words import plural
 
 SPLITS = ("train", "validation", "test")
+MOST_EPOCHS, MOST_POINTS = 10_000, 450  # in the plot of the learning rate
 SMALL = 200  # training images for each retrained layer, under which more layers than usual are likely too many
 
 
@@ -107,19 +108,22 @@ def _trained_share(design: Design, classes: int) -> float:
 def rates(design: Design, steps: int = 20) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """Return the learning rate over the epochs as (epoch, rate), and an example drop where it waits for the metric.
 
-    Of a resolved design. On a plateau schedule the rate falls only if the metric stalls, so the drop is an example.
+    Of a resolved design, and of its first 10,000 epochs at most. On a plateau schedule the rate falls only if the
+    metric stalls, so the drop is an example.
     """
     training = design.training
-    epochs, base = int(training.epochs), float(training.learning_rate)
+    epochs, base = min(int(training.epochs), MOST_EPOCHS), float(training.learning_rate)
+
+    stride = -(-epochs // MOST_POINTS)
 
     def rate(epoch: int, step: int, history: list[float]) -> float:
         return schedule.learning_rate(base, training.schedule, training.warmup, step, steps, history, True)
 
     rising = [float(epoch) for epoch in range(epochs)]
     first = [((step + 1) / steps, rate(0, step, [])) for step in range(steps)]
-    later = [(float(epoch + 1), rate(epoch, 0, rising[:epoch])) for epoch in range(1, epochs)]
+    later = [(float(epoch + 1), rate(epoch, 0, rising[:epoch])) for epoch in range(1, epochs, stride)]
     if not isinstance(training.schedule, PlateauSchedule) or epochs < 3:
         return first + later, []
     stalled = [1.0] * epochs
-    example = [(float(epoch + 1), rate(epoch, 0, stalled[:epoch])) for epoch in range(1, epochs)]
+    example = [(float(epoch + 1), rate(epoch, 0, stalled[:epoch])) for epoch in range(1, epochs, stride)]
     return first + later, example
