@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.orm import Session, sessionmaker
 
 from viewfinder.errors import StoreError
+from viewfinder.store.place import mount_table, network_of
 
 BUSY_TIMEOUT_MS = 10_000
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -49,11 +50,13 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(path: Path) -> Database:
+def open_database(path: Path, mounts: str | None = None) -> Database:
     """Open a database, made or brought up to date if need be; a copy of it is kept before it is changed.
 
-    Raises StoreError for one that a newer version wrote, and for a file that is no database.
+    `mounts` is the mount table, if not this machine's own. Raises StoreError for a database on a network file system,
+    for one that a newer version wrote, and for a file that is no database.
     """
+    _refuse_network(path, mount_table() if mounts is None else mounts)
     database = Database(path)
     try:
         script = ScriptDirectory(str(MIGRATIONS))
@@ -71,6 +74,15 @@ def open_database(path: Path) -> Database:
         database.close()
         raise StoreError(f"'{path}' cannot be used as a database: {error.orig}.") from None
     return database
+
+
+def _refuse_network(path: Path, mounts: str) -> None:
+    kind = network_of(path.parent.resolve(), mounts)
+    if kind is not None:
+        raise StoreError(
+            f"'{path.parent}' lies on a network file system ({kind}), where a database gets damaged. Name a folder on "
+            "a disk of this machine in VIEWFINDER_HOME; images may stay where they are."
+        )
 
 
 def _revision(database: Database) -> str | None:

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
 
+import nicegui
 from fastapi import Depends, FastAPI
 from nicegui import ui
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from viewfinder.errors import InputError
 from viewfinder.jobs.local import LocalJobs
@@ -16,14 +16,21 @@ from viewfinder.service.library.gallery import Asked
 from viewfinder.service.library.library import Library
 from viewfinder.web import add, dataset, design, frame, home, live, result
 from viewfinder.web.files import add_files
+from viewfinder.web.guard import Entry, Guard
 from viewfinder.web.looking import Looking
+from viewfinder.web.pages import Pages
+from viewfinder.web.sign_in import add_sign_in
+from viewfinder.web.sockets import Sockets
 
-HOSTS = ["127.0.0.1", "localhost", "[::1]"]  # no other name may lead here (DNS rebinding)
 Build = TypeVar("Build", bound=Callable[..., Awaitable[None]])
 
 
-def create_app(library: Library, jobs: LocalJobs) -> FastAPI:
-    """Return the application over a library; its runs are started while it is served."""
+def create_app(library: Library, jobs: LocalJobs, entry: Entry | None = None) -> Guard:
+    """Return the application over a library; its runs are started while it is served.
+
+    `entry` says who may come in; without it everybody who reaches it under a name of this machine alone.
+    """
+    entry, sockets = entry or Entry(), Sockets()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -32,12 +39,13 @@ def create_app(library: Library, jobs: LocalJobs) -> FastAPI:
         jobs.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
     app.mount("/api/v1", create_rest(library))
+    add_sign_in(app, entry, sockets)
     add_files(app, library)
     _pages(library)
+    nicegui.app.add_middleware(Pages, routes=nicegui.app.routes)
     ui.run_with(app, title="Viewfinder", dark=None, language="en-US", show_welcome_message=False)
-    return app
+    return Guard(app, entry, sockets)
 
 
 def _page(address: str) -> Callable[[Build], Build]:

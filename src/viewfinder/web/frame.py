@@ -9,6 +9,8 @@ from typing import ParamSpec, TypeVar
 
 from nicegui import run, ui
 
+from viewfinder.web.guard import caller_of
+
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -26,9 +28,18 @@ def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
         for text, address in path:
             ui.label("/").classes("vf-soft")
             ui.link(text, address)
+        _sign_out()
     with ui.column().classes("vf-page gap-5") as main:
         main.props("role=main")
         yield
+
+
+def _sign_out() -> None:
+    """Offer to sign out, to those who have signed in."""
+    if caller_of(ui.context.client.request.scope).session is None:
+        return
+    with ui.element("form").props("method=post action=/sign-out").classes("ml-auto"):
+        ui.button("Sign out", icon="logout").props("type=submit flat dense no-caps")
 
 
 async def off_loop(work: Callable[Given, Result], *args: Given.args, **options: Given.kwargs) -> Result:

@@ -35,11 +35,24 @@ def add(
     """Import a source and return its row; raise SourceError when it cannot be read."""
     wanted = Source.of(origin)
     index = load(wanted, progress=progress)
+    return keep(library, index, source=wanted.path, name=name, sample=sample)
+
+
+def keep(
+    library: Library,
+    index: Index,
+    *,
+    source: Path,
+    name: str = "",
+    sample: str | None = None,
+    fingerprint: str | None = None,
+) -> Dataset:
+    """Keep a dataset that was read, and return its row; `fingerprint` is that of its whole if parts of it are lost."""
     row = Dataset(
         id=new_id(), name=name or index.name, task=index.task, format=index.format,
-        root=index.root.absolute().as_posix(),
-        fingerprint=index.fingerprint, images=len(index), classes=list(index.classes), created=library.clock(),
-        sample=sample, source=wanted.path.absolute().as_posix(),
+        root=index.root.absolute().as_posix(), fingerprint=fingerprint or index.fingerprint,
+        images=len(index), classes=list(index.classes), created=library.clock(),
+        sample=sample, source=source.absolute().as_posix(),
     )  # fmt: skip
     index.write(_index_path(library, row))
     _summarise(library, row, index)

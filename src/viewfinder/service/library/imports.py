@@ -222,7 +222,7 @@ def _allowed(library: Library, path: Path | str) -> Path:
     except (OSError, ValueError, RuntimeError):  # no path of this system: too long, a null byte, an unknown ~name
         raise StoreError(f"'{visible(str(path))}' is not the path of a folder or a file.") from None
     if not any(found.is_relative_to(root.resolve()) for root in library.data_roots):
-        roots = ", ".join(f"'{root}'" for root in library.data_roots)
+        roots = ", ".join(f"'{root}'" for root in library.data_roots) or "nothing yet"
         raise StoreError(f"'{path}' is outside of what this server may read: {roots}. --data-root adds a folder.")
     if not exists:
         raise StoreError(f"There is no '{path}' on this machine.")
