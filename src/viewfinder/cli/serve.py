@@ -58,7 +58,7 @@ def serve(
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         for folder in runs or ():
             _open(library, folder, address)
-        _greet(library, entry, address)
+        _greet(library, entry, host, address)
         app = create_app(library, LocalJobs(library), entry)
         Server(app, host, port, lambda: _part(library, address)).serve_until_stopped()
 
@@ -72,12 +72,15 @@ def _open(library: "Library", folder: Path, address: str) -> None:
     tell(f"'{folder}' is at {address}/runs/{row.id}")
 
 
-def _greet(library: "Library", entry: "Entry", address: str) -> None:
+def _greet(library: "Library", entry: "Entry", host: str, address: str) -> None:
     tell(f"Viewfinder is at {address} (data in {library.home}). Ctrl-C ends it; trainings go on.")
     if entry.is_closed:
         tell(
-            "Sign in with the password." if entry.sessions else "Without a password only programs with a token come in."
+            "Sign in with the password."
+            if entry.sessions
+            else "There is no password: only programs with a token come in."
         )
+    if not _is_loopback(host):
         tell("Nothing is encrypted on the way. In a network that is not yours alone, put a proxy with HTTPS before it.")
 
 

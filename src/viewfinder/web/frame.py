@@ -39,7 +39,7 @@ def _sign_out() -> None:
     if caller_of(ui.context.client.request.scope).session is None:
         return
     with ui.element("form").props("method=post action=/sign-out").classes("ml-auto"):
-        ui.button("Sign out", icon="logout").props("type=submit flat dense no-caps")
+        ui.button("Sign out", icon="logout", color=None).props("type=submit flat dense no-caps")
 
 
 async def off_loop(work: Callable[Given, Result], *args: Given.args, **options: Given.kwargs) -> Result:

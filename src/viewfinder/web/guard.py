@@ -126,7 +126,8 @@ class Guard:
         if self.entry.is_closed and not known and path not in OPEN:
             return _unknown(request)
         if not _is_sent_from_here(request, caller):
-            return _answer(path, HTTPStatus.FORBIDDEN, "This was sent from a page of another site.")
+            said = "This was sent from a page of another site. A proxy before this server must pass on the Host header."
+            return _answer(path, HTTPStatus.FORBIDDEN, said)
         return None
 
 

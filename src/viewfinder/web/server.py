@@ -1,6 +1,7 @@
 """The server: it ends soon after it was asked to, whoever is still connected."""
 
 import asyncio
+import logging
 import os
 import socket
 import threading
@@ -36,5 +37,12 @@ class Server(uvicorn.Server):
         end = threading.Timer(self._all_s, os._exit, [ENDED])
         end.daemon = True
         end.start()
+        logging.getLogger("uvicorn.error").addFilter(_is_not_of_the_end)
         await asyncio.to_thread(self._ending)
         await super().shutdown(sockets)
+
+
+def _is_not_of_the_end(record: logging.LogRecord) -> bool:
+    """Return whether a message is about more than a request that was cut off because the server ends."""
+    cut_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cut_off and not str(record.msg).startswith("Cancel ")
