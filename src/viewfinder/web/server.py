@@ -1,6 +1,7 @@
 """The server: it ends soon after it was asked to, whoever is still connected."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -9,6 +10,8 @@ from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from viewfinder.errors import ViewfinderError
 
 CONNECTIONS_S = 2  # how long answers that are being sent have to end
 ALL_S = 4.0  # how long everything has
@@ -26,11 +29,11 @@ class Server(uvicorn.Server):
         self._ending, self._all_s = ending, all_s
 
     def serve_until_stopped(self) -> None:
-        """Serve; return after Ctrl-C."""
-        try:
+        """Serve; return after Ctrl-C. Raises ViewfinderError when it cannot start, for a reason that was logged."""
+        with contextlib.suppress(KeyboardInterrupt):
             self.run()
-        except KeyboardInterrupt:
-            return
+        if not self.started:
+            raise ViewfinderError("The server could not start.")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End; what is written, is written atomically, so that nothing is lost with a thread that takes too long."""
