@@ -91,10 +91,11 @@ def _dataset(library: Library, found: Found, progress: Progress | None) -> Datas
     there = _of_fingerprint(library, found.info.dataset.fingerprint)
     if there:
         return there
-    index = _imported(found, progress)
+    index, source = _imported(found, progress), Path(found.info.dataset.source)
     if index is not None:
-        return _of_fingerprint(library, index.fingerprint) or datasets.keep(library, index)
-    return datasets.keep(library, _kept(found, progress), fingerprint=found.info.dataset.fingerprint)
+        return _of_fingerprint(library, index.fingerprint) or datasets.keep(library, index, source=source)
+    kept = _kept(found, progress)
+    return datasets.keep(library, kept, source=source, fingerprint=found.info.dataset.fingerprint)
 
 
 def _of_fingerprint(library: Library, fingerprint: str) -> Dataset | None:
