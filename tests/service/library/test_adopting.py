@@ -5,7 +5,7 @@ import shutil
 import pytest
 import sqlalchemy as sa
 
-from viewfinder.errors import RunError
+from viewfinder.errors import NotFoundError, RunError
 from viewfinder.run import RunFolder
 from viewfinder.service.library import analyses, datasets, runs
 from viewfinder.service.library.adopting import adopt
@@ -69,7 +69,7 @@ def test_of_a_source_that_is_gone_the_result_is_still_shown(library, elsewhere, 
     assert (kinds.count("source_gone"), kinds.count("image_gone")) == (1, 30)
     judged = Judged(runs.folder(library, row))
     assert judged.answers.height == 6
-    with pytest.raises(RunError, match="cannot be read any more"):
+    with pytest.raises(NotFoundError, match="cannot be read any more"):
         judged.picture(0)
 
 
