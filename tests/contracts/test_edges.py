@@ -70,6 +70,11 @@ USE_CASES = {
 }
 
 NONE = {
+    "access.create": "tokens have their operations with the page that lists them",
+    "access.revoke": "as `access.create`",
+    "access.tokens": "as `access.create`",
+    "access.verify": "done by the guard",
+    "adopting.adopt": "done when the server starts",
     "analyses.get_value": "a plain value",
     "analyses.setting_names": "a plain value",
     "analyses.values_of": "a part of `analyses.design_of`",

@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from viewfinder.rest.app import problem
+from viewfinder.rest.problems import problem
 from viewfinder.service.library.sessions import Session, Sessions
 from viewfinder.web.sockets import Sockets
 
