@@ -94,6 +94,7 @@ NONE = {
     "datasets.grouped": "a part of `outlook.outlook`",
     "datasets.source": "a plain value",
     "examples.examples": "no operation yet: examples of each class",
+    "datasets.keep": "a part of an import",
     "judged.Judged.view": "a plain value",
     "library.default_home": "where the library lies",
     "library.new_id": "a plain value",

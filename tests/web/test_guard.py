@@ -149,7 +149,7 @@ def test_the_api_says_it_as_a_problem(at_home):
 
 def test_on_loopback_nobody_signs_in(at_home):
     assert at_home.get("/page").text == "inside"
-    assert at_home.get("/api/v1/datasets").json() == []
+    assert at_home.get("/api/v1/datasets").json()["items"] == []
     assert at_home.get("/sign-in").headers["location"] == "/"
 
 
@@ -184,7 +184,7 @@ def test_some_addresses_are_open(guest):
 def test_a_token_opens_the_api(guest, library):
     made = access.create(library, "a program")
     bearer = {"Authorization": f"Bearer {made.secret}"}
-    assert guest.get("/api/v1/datasets", headers=bearer).json() == []
+    assert guest.get("/api/v1/datasets", headers=bearer).json()["items"] == []
     assert guest.post("/api/v1/uploads", headers=bearer).status_code == 201  # without an Origin
     assert guest.post("/api/v1/uploads", headers={**bearer, "Origin": "http://evil.example"}).status_code == 403
     for wrong in ("Bearer x", "Bearer ", "Basic " + made.secret, made.secret):
