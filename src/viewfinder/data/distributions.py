@@ -25,6 +25,8 @@ def distributions(dataset: Dataset) -> dict[str, Any]:
 
 
 def _image_sizes(images: pl.DataFrame) -> list[tuple[int, int, int]]:
+    if images.is_empty():
+        return []
     longest = max(images.select(pl.max("width", "height")).row(0))
     step = 1
     while (counted := _counted_sizes(images, step)).height > MOST_POINTS:
