@@ -134,6 +134,7 @@ def test_evaluate_and_compare(type_in, colors_run, colors, tmp_path):
     assert code == 0
     assert out.startswith(f"A: {colors_run.path}\nB: {colors_run.path}\n")
     assert "The designs are the same." in out
+    assert "B against A: 6 shared test images: too few to tell (30 at least).\n" in out
     assert "epoch  A test roc_auc  B test roc_auc" in out
     assert json.loads(type_in("compare", colors_run.path, colors_run.path, "--json")[1])["task"] == "classification"
 

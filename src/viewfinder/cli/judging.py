@@ -121,13 +121,16 @@ def _boxes(row: dict[str, Any]) -> tuple[str, int, str]:
 
 def comparison(compared: dict[str, Any]) -> str:
     """Return compared runs as text: runs are columns, named A, B, …"""
+    from viewfinder.service.comparing import letter
+
     runs = compared["runs"]
-    names = [_letter(number) for number in range(len(runs))]
+    names = [letter(number) for number in range(len(runs))]
     facts = ("status", "dataset", "model", "monitored_split", "judged_on", "judged_images", "epochs_done", "best_epoch")
     parts = [
         "\n".join(f"{name}: {row['run']}" for name, row in zip(names, runs, strict=True)),
         table(["run", *names], [[fact.replace("_", " "), *(row[fact] for row in runs)] for fact in facts]),
         table(["metric", *names], [_best_marked(row) for row in compared["metrics"]]),
+        *(_chance(names, one) for one in compared["chance"]),
     ]
     if compared["designs"]:
         parts.append(table(["setting", *names], [[name, *values] for name, values in compared["designs"].items()]))
@@ -140,6 +143,14 @@ def comparison(compared: dict[str, Any]) -> str:
 def _best_marked(row: dict[str, Any]) -> list[str]:
     marked = [text(value) + (" *" if number in row["best"] else "  ") for number, value in enumerate(row["values"])]
     return [row["metric"], *marked]
+
+
+def _chance(names: list[str], found: dict[str, Any]) -> str:
+    """Return whether a run differs from the first by more than chance."""
+    if found["reason"]:
+        return f"{names[found['run']]} against {names[0]}: {found['reason']}"
+    lines = [f"  {row['sentence']}" for row in found["metrics"]]
+    return "\n".join([f"{names[found['run']]} against {names[0]}. {found['basis']}", *lines])
 
 
 def _curves(names: list[str], runs: list[dict[str, Any]]) -> str:
@@ -155,7 +166,3 @@ def _curves(names: list[str], runs: list[dict[str, Any]]) -> str:
 
 def _optimized(run: dict[str, Any], epoch: dict[str, Any]) -> Any:
     return epoch.get(f"{run['monitored_split']}_{run['optimized']}")
-
-
-def _letter(number: int) -> str:
-    return chr(ord("A") + number) if number < 26 else f"R{number + 1}"

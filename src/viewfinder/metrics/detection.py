@@ -97,6 +97,26 @@ def counted(
     }
 
 
+def image_counts(
+    truth: Sequence[Sequence[Box]],
+    predicted: Sequence[Sequence[Box]],
+    classes: Sequence[str],
+    threshold: float,
+    least_iou: float = IOU,
+) -> tuple[Ints, Ints, Ints]:
+    """Return what `counted` counts, by image and class: right boxes, boxes, objects, each [n, k]."""
+    things, boxes = Boxes.of(truth, classes), Boxes.of(predicted, classes)
+    boxes = boxes.keep(boxes.confidence >= threshold)
+    right = boxes.keep(match(things, boxes, least_iou=least_iou) >= 0)
+    shape = (len(truth), len(classes))
+    return _by_image(right, shape), _by_image(boxes, shape), _by_image(things, shape)
+
+
+def _by_image(boxes: Boxes, shape: tuple[int, int]) -> Ints:
+    counts: Ints = np.bincount(boxes.image * shape[1] + boxes.category, minlength=shape[0] * shape[1])
+    return counts.reshape(shape)
+
+
 def best_threshold(truth: Sequence[Sequence[Box]], predicted: Sequence[Sequence[Box]], classes: Sequence[str]) -> float:
     """Return the predicted confidence that, as the threshold, gives the highest macro F1 at IoU 0.5.
 

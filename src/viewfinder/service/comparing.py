@@ -8,6 +8,7 @@ from viewfinder import design_file, tasks
 from viewfinder.design import Design
 from viewfinder.errors import RunError
 from viewfinder.run import RunFolder
+from viewfinder.service.chance import against
 from viewfinder.service.training import open_run
 
 
@@ -15,7 +16,8 @@ def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
     """Return runs of one task side by side as plain data.
 
     `runs`: facts and metrics of each, and its epochs; `designs`: each setting that differs, with its value in each
-    run; `metrics`: what can be compared, the best marked; `warnings`: why the numbers may not be comparable.
+    run; `metrics`: what can be compared, the best marked; `chance`: for each run after the first, whether it differs
+    from the first by more than chance; `warnings`: why the numbers may not be comparable.
     """
     opened = [open_run(run) for run in runs]
     if len(opened) < 2:
@@ -30,8 +32,18 @@ def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
         "runs": rows,
         "designs": _differences(designs),
         "metrics": _metrics(designs[0].task, rows),
+        "chance": [
+            {"run": number, **against(opened[0], run, (letter(0), letter(number)))}
+            for number, run in enumerate(opened)
+            if number
+        ],
         "warnings": _warnings(opened, rows),
     }
+
+
+def letter(number: int) -> str:
+    """Return what stands for a run in words: A, B, …"""
+    return chr(ord("A") + number) if number < 26 else f"R{number + 1}"
 
 
 def _row(run: RunFolder) -> dict[str, Any]:

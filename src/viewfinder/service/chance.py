@@ -1,0 +1,130 @@
+"""Whether one run's model is better than another's by more than chance, on the test images that both were judged on."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from viewfinder import tasks
+from viewfinder.metrics import bootstrap
+from viewfinder.metrics.bootstrap import Difference, Statistic
+from viewfinder.metrics.detection import DEFAULT_THRESHOLD, image_counts
+from viewfinder.run import RunFolder
+from viewfinder.words import plural
+
+CHANCE, MORE, EQUAL = "could be chance", "more than chance", "the same"
+
+BASIS = {
+    "classification": "Paired bootstrap: {images}, drawn {draws:,} times with replacement.",
+    "detection": "Paired bootstrap: {images}, drawn {draws:,} times with replacement. Each run at its own threshold, "
+    "boxes counted from IoU 0.5; average precision is not put to this test.",
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a run's model said of its test images: truth beside prediction, a row each, in order of their names."""
+
+    run: RunFolder
+    answers: pl.DataFrame
+
+    @classmethod
+    def of(cls, run: RunFolder) -> "Judged":
+        """Read it; raise RunError when no epoch is finished."""
+        truth = run.split().rename({"split": "of_split"})
+        joined = truth.join(run.predictions(), on="image", how="inner", suffix="_predicted")
+        return cls(run, joined.sort("image"))
+
+    def only(self, images: pl.Series) -> "Judged":
+        """Return those of some images."""
+        return Judged(self.run, self.answers.filter(pl.col("image").is_in(images.implode())))
+
+    def statistics(self) -> dict[str, Statistic]:
+        """Return the metrics that can be measured anew in each draw; empty where outputs are no numbers."""
+        classes = list(self.run.info().dataset.classes)
+        if "boxes_predicted" in self.answers.columns:
+            return self._of_boxes(classes)
+        number = {name: index for index, name in enumerate(classes)}
+        truth = np.array([number[label] for label in self.answers["label"]], np.int64)
+        proba = self.answers.select(f"proba_{name}" for name in classes).to_numpy()
+        return bootstrap.classification(truth, proba) if np.isfinite(proba).all() else {}
+
+    def _of_boxes(self, classes: list[str]) -> dict[str, Statistic]:
+        """Return F1, precision and recall at the run's own threshold: average precision is no sum over images."""
+        threshold = self.run.info().threshold
+        truth, found = (list(map(json.loads, self.answers[name])) for name in ("boxes", "boxes_predicted"))
+        return bootstrap.counts(
+            *image_counts(truth, found, classes, DEFAULT_THRESHOLD if threshold is None else threshold)
+        )
+
+
+def against(first: RunFolder, other: RunFolder, names: tuple[str, str] = ("A", "B")) -> dict[str, Any]:
+    """Return how `other` differs from `first` as plain data.
+
+    `images` that both were judged on; `reason` why nothing can be said, or None; `metrics`: for each the `difference`
+    (other minus first) with its 95 % interval, a `verdict`, and the whole in a `sentence`; `basis`: what was measured.
+    """
+    reason, shared = _not_comparable(first, other), 0
+    metrics: list[dict[str, Any]] = []
+    if reason is None:
+        one, two = Judged.of(first), Judged.of(other)
+        images = one.answers.join(two.answers, on="image", how="semi")["image"]
+        shared = len(images)
+        if shared < bootstrap.LEAST_IMAGES:
+            reason = f"{plural(shared, 'shared test image')}: too few to tell ({bootstrap.LEAST_IMAGES} at least)."
+        else:
+            parts = one.only(images).statistics(), two.only(images).statistics()
+            metrics = _metrics(first.design().task, bootstrap.differences(*parts, shared), names)
+    basis = BASIS[first.design().task].format(images=plural(shared, "shared test image"), draws=bootstrap.DRAWS)
+    return {"images": shared, "reason": reason, "basis": basis, "metrics": metrics}
+
+
+def _not_comparable(first: RunFolder, other: RunFolder) -> str | None:
+    one, two = first.info().dataset, other.info().dataset
+    if one.fingerprint != two.fingerprint:
+        return "They were trained on different data."
+    if one.classes != two.classes:
+        return "They tell different classes apart."
+    if not all((run.path / "predictions.parquet").is_file() for run in (first, other)):
+        return "One of them has no predictions yet."
+    return None
+
+
+def _metrics(task: str, found: dict[str, Difference], names: tuple[str, str]) -> list[dict[str, Any]]:
+    known = tasks.get(task).metrics
+    return [
+        {
+            "metric": name,
+            "difference": found[name].value,
+            "low": found[name].low,
+            "high": found[name].high,
+            "verdict": _verdict(found[name]),
+            "sentence": f"{metric.title}: {_sentence(found[name], metric.higher_is_better, names)}",
+        }
+        for name, metric in known.items()
+        if name in found
+    ]
+
+
+def _verdict(found: Difference) -> str:
+    if found.value == found.low == found.high == 0:
+        return EQUAL
+    return MORE if found.is_more_than_chance else CHANCE
+
+
+def _sentence(found: Difference, higher_is_better: bool, names: tuple[str, str]) -> str:
+    """Return who is better, by how much, and whether that can be chance; seen from the better one."""
+    if _verdict(found) == EQUAL:
+        return f"{names[0]} and {names[1]} are the same."
+    sign = -1 if found.value < 0 else 1
+    low, high = sorted((sign * found.low, sign * found.high))
+    better = names[1] if (sign > 0) == higher_is_better else names[0]
+    what = f"{better} is better by {abs(found.value):.3f}" if found.value else "no difference"
+    return f"{what} (95 %: {_signed(low)} to {_signed(high)}): {_verdict(found)}."
+
+
+def _signed(value: float) -> str:
+    text = f"{value:.3f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")

@@ -1,0 +1,100 @@
+"""Whether two runs differ by more than chance: on the images both were judged on, said in words."""
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+
+from viewfinder.run import RunFolder
+from viewfinder.service.chance import against
+from viewfinder.service.comparing import compare
+
+IMAGES = 200
+
+
+@pytest.fixture
+def judged(colors_run, tmp_path):
+    """judged(name, skill): a run with the predictions of a model that is right with that probability."""
+    classes = list(colors_run.info().dataset.classes)
+    truth = [classes[number % 3] for number in range(IMAGES)]
+    images = [f"{number:03}.png" for number in range(IMAGES)]
+
+    def make(name, skill, first=0, seed=7):
+        folder = tmp_path / name
+        shutil.copytree(colors_run.path, folder)
+        rng = np.random.default_rng(seed)
+        said = [label if rng.random() < skill else classes[(classes.index(label) + 1) % 3] for label in truth]
+        proba = np.full((IMAGES, 3), 0.1) + 0.7 * np.eye(3)[[classes.index(one) for one in said]]
+        columns = {f"proba_{one}": proba[:, number] for number, one in enumerate(classes)}
+        table = pl.DataFrame({"image": images, "prediction": said, **columns})[first:]
+        split = pl.DataFrame({"image": images, "split": ["test"] * IMAGES, "label": truth})
+        split.write_parquet(folder / "split.parquet")
+        table.sample(fraction=1.0, shuffle=True, seed=3).write_parquet(folder / "predictions.parquet")
+        return RunFolder(folder)
+
+    return make
+
+
+def test_a_clear_difference_is_more_than_chance_and_names_the_better_one(judged):
+    found = against(judged("poor", 0.5), judged("good", 0.9))
+    assert (found["images"], found["reason"]) == (IMAGES, None)
+    accuracy = next(one for one in found["metrics"] if one["metric"] == "accuracy")
+    assert accuracy["difference"] == pytest.approx(0.4, abs=0.08)
+    assert accuracy["low"] < accuracy["difference"] < accuracy["high"]
+    assert accuracy["sentence"].startswith("Accuracy: B is better by 0.")
+    assert accuracy["sentence"].endswith("more than chance.")
+    loss = next(one for one in found["metrics"] if one["metric"] == "log_loss")
+    assert loss["difference"] < 0
+    assert loss["sentence"].startswith("Log loss: B is better by 0.")  # lower is better
+    turned = against(judged("good2", 0.9), judged("poor2", 0.5))["metrics"]
+    assert all("A is better" in one["sentence"] for one in turned)
+
+
+def test_a_small_difference_could_be_chance_and_none_is_the_same(judged):
+    one, other = judged("one", 0.70), judged("other", 0.72, seed=8)
+    verdicts = {row["metric"]: row["verdict"] for row in against(one, other)["metrics"]}
+    assert verdicts["accuracy"] == "could be chance"
+    same = against(one, one)["metrics"]
+    assert {row["verdict"] for row in same} == {"the same"}
+    assert same[0]["sentence"].endswith("A and B are the same.")
+
+
+def test_only_shared_images_count_and_few_are_too_few(judged):
+    whole = judged("whole", 0.8)
+    assert against(whole, judged("half", 0.8, first=100))["images"] == 100
+    found = against(whole, judged("rest", 0.8, first=IMAGES - 29))
+    assert (found["metrics"], found["reason"]) == ([], "29 shared test images: too few to tell (30 at least).")
+
+
+def test_other_data_or_other_classes_are_not_compared(judged):
+    one, other = judged("one", 0.8), judged("other", 0.8)
+    dataset = other.info().dataset
+    other.update(dataset=dataset.model_copy(update={"classes": ("blue", "green")}).model_dump())
+    assert against(one, other)["reason"] == "They tell different classes apart."
+    other.update(dataset=dataset.model_copy(update={"fingerprint": "0" * 64}).model_dump())
+    assert against(one, other)["reason"] == "They were trained on different data."
+
+
+def test_boxes_are_compared_at_each_runs_own_threshold(squares_run, tmp_path):
+    folders = []
+    for name, threshold in (("strict", 0.99), ("right", 0.5)):
+        folder = tmp_path / name
+        shutil.copytree(squares_run.path, folder)
+        images = [f"{number}.png" for number in range(40)]
+        box = {"bbox": [5, 5, 20, 20], "category": "red"}
+        truth, said = json.dumps([box]), json.dumps([{**box, "confidence": 0.8}])
+        pl.DataFrame({"image": images, "split": "test", "boxes": truth}).write_parquet(folder / "split.parquet")
+        pl.DataFrame({"image": images, "boxes": said}).write_parquet(folder / "predictions.parquet")
+        RunFolder(folder).update(threshold=threshold)
+        folders.append(RunFolder(folder))
+    found = against(*folders)
+    assert {one["metric"]: one["difference"] for one in found["metrics"]} == {"f1": 1, "precision": 1, "recall": 1}
+    assert "own threshold" in found["basis"]
+
+
+def test_compare_says_it_for_each_run_after_the_first(judged, colors_run):
+    compared = compare([judged("poor", 0.5), judged("good", 0.9), colors_run])
+    assert [(one["run"], one["reason"] is None) for one in compared["chance"]] == [(1, True), (2, False)]
+    json.dumps(compared["chance"], allow_nan=False)
