@@ -13,11 +13,12 @@ from viewfinder.service.library.library import Library, new_id
 from viewfinder.store import Analysis, Dataset
 
 
-def create(library: Library, dataset: Dataset, name: str = "") -> Analysis:
-    """Make an analysis of a dataset with the default design; that of a sample is quick to train."""
-    design = quick_design(dataset.sample) if dataset.sample else {}
+def create(library: Library, dataset: Dataset, name: str = "", design: Mapping[str, Any] | None = None) -> Analysis:
+    """Make an analysis of a dataset with a design, or with the default one; that of a sample is quick to train."""
+    if design is None:
+        design = quick_design(dataset.sample) if dataset.sample else {}
     row = Analysis(
-        id=new_id(), dataset_id=dataset.id, name=name or dataset.name, created=library.clock(), design=design
+        id=new_id(), dataset_id=dataset.id, name=name or dataset.name, created=library.clock(), design=dict(design)
     )
     with library.database.writing() as session:
         session.add(row)
@@ -25,9 +26,10 @@ def create(library: Library, dataset: Dataset, name: str = "") -> Analysis:
 
 
 def analyses(library: Library) -> list[Analysis]:
-    """Return all analyses, the newest first."""
+    """Return all analyses that are not in the trash, the newest first."""
+    query = sa.select(Analysis).where(Analysis.trashed.is_(None)).order_by(Analysis.created.desc())
     with library.database.reading() as session:
-        return list(session.scalars(sa.select(Analysis).order_by(Analysis.created.desc())))
+        return list(session.scalars(query))
 
 
 def design_of(library: Library, analysis: Analysis) -> Design:

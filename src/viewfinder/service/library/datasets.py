@@ -62,9 +62,21 @@ def keep(
 
 
 def add_samples(library: Library) -> list[Dataset]:
-    """Write and import the samples that are not there yet; return the new rows."""
-    there = {row.sample for row in datasets(library)}
-    return [_add_sample(library, one) for one in samples.SAMPLES.values() if one.name not in there]
+    """Write and import the samples that are not there yet and were not deleted; return the new rows."""
+    with library.database.reading() as session:
+        there = set(session.scalars(sa.select(Dataset.sample)))
+    wanted = (one for one in samples.SAMPLES.values() if one.name not in there)
+    return [_add_sample(library, one) for one in wanted if not _unwanted(library, one.name).exists()]
+
+
+def forget_sample(library: Library, sample: str) -> None:
+    """Remember that a sample was deleted: it does not come back at the next start."""
+    _unwanted(library, sample).parent.mkdir(parents=True, exist_ok=True)
+    _unwanted(library, sample).touch()
+
+
+def _unwanted(library: Library, sample: str) -> Path:
+    return library.home / "samples" / f".{sample}-deleted"
 
 
 def _add_sample(library: Library, sample: samples.Sample) -> Dataset:
@@ -78,9 +90,10 @@ def _add_sample(library: Library, sample: samples.Sample) -> Dataset:
 
 
 def datasets(library: Library) -> list[Dataset]:
-    """Return all datasets, the newest first."""
+    """Return all datasets that are not in the trash, the newest first."""
+    query = sa.select(Dataset).where(Dataset.trashed.is_(None)).order_by(Dataset.created.desc())
     with library.database.reading() as session:
-        return list(session.scalars(sa.select(Dataset).order_by(Dataset.created.desc())))
+        return list(session.scalars(query))
 
 
 def index(library: Library, dataset: Dataset) -> Index:

@@ -86,11 +86,14 @@ class Library:
             yield
 
     def get(self, kind: type[Row], identity: str) -> Row:
-        """Return a row by its id; raise StoreError when there is none."""
+        """Return a row by its id; raise StoreError when there is none, or it is in the trash."""
         with self.database.reading() as session:
             row = session.get(kind, identity)
         if row is None:
             raise NotFoundError(f"There is no {KINDS[kind]} '{identity}'. It may have been deleted.")
+        if getattr(row, "trashed", None) is not None:
+            name = getattr(row, "name", identity)
+            raise NotFoundError(f"The {KINDS[kind]} '{name}' is in the trash. The System page has it, to restore it.")
         return row
 
 

@@ -48,8 +48,8 @@ def create(library: Library, analysis: Analysis, name: str = "", request: str | 
 
 
 def runs(library: Library, analysis: Analysis | None = None, state: str | None = None) -> list[Run]:
-    """Return all runs, or those of an analysis, or in a state, the newest first."""
-    query = sa.select(Run).order_by(Run.created.desc())
+    """Return all runs that are not in the trash, or those of an analysis, or in a state, the newest first."""
+    query = sa.select(Run).where(Run.trashed.is_(None)).order_by(Run.created.desc())
     if analysis is not None:
         query = query.where(Run.analysis_id == analysis.id)
     if state is not None:
@@ -143,4 +143,7 @@ def _of_request(library: Library, request: str, analysis: Analysis) -> Run | Non
 
 
 def _free_name(library: Library, analysis: Analysis) -> str:
-    return f"Run {len(runs(library, analysis)) + 1}"
+    """Return `Run 4` after three runs, also when some of them are in the trash."""
+    query = sa.select(sa.func.count()).where(Run.analysis_id == analysis.id)
+    with library.database.reading() as session:
+        return f"Run {(session.scalar(query) or 0) + 1}"
