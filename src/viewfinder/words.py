@@ -11,6 +11,14 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else ending)
 
 
+def megabytes(count: int) -> str:
+    """Return bytes as `0.4 MB`, `26 MB` or `1.8 GB`; a megabyte is a million."""
+    mega = count / 1e6
+    if mega >= 1000:
+        return f"{mega / 1000:,.1f} GB"
+    return f"{mega:.0f} MB" if mega >= 10 else f"{max(mega, 0.1):.1f} MB" if count else "0 MB"
+
+
 def visible(text: str) -> str:
     """Return a text of one line: line breaks and control characters, which a name may hold, are shown as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -12,12 +12,15 @@ from viewfinder.service.chance import against
 from viewfinder.service.training import open_run
 
 
-def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
-    """Return runs of one task side by side as plain data.
+def compare(
+    runs: Sequence[RunFolder | Path | str], names: Sequence[str] = (), *, chance: bool = True
+) -> dict[str, Any]:
+    """Return runs of one task side by side as plain data, called by their `names`, or else by their folders.
 
     `runs`: facts and metrics of each, and its epochs; `designs`: each setting that differs, with its value in each
     run; `metrics`: what can be compared, the best marked; `chance`: for each run after the first, whether it differs
-    from the first by more than chance; `warnings`: why the numbers may not be comparable.
+    from the first by more than chance (without `chance`: nothing, because that takes a while); `warnings`: why the
+    numbers may not be comparable.
     """
     opened = [open_run(run) for run in runs]
     if len(opened) < 2:
@@ -26,19 +29,22 @@ def compare(runs: Sequence[RunFolder | Path | str]) -> dict[str, Any]:
     if len({design.task for design in designs}) > 1:
         said = ", ".join(f"'{run.path}' ({design.task})" for run, design in zip(opened, designs, strict=True))
         raise RunError(f"Runs of different tasks cannot be compared: {said}.")
-    rows = [_row(run) for run in opened]
+    called = list(names) or [str(run.path) for run in opened]
+    rows = [_row(run, name) for run, name in zip(opened, called, strict=True)]
     return {
         "task": designs[0].task,
         "runs": rows,
         "designs": _differences(designs),
         "metrics": _metrics(designs[0].task, rows),
-        "chance": [
-            {"run": number, **against(opened[0], run, (letter(0), letter(number)))}
-            for number, run in enumerate(opened)
-            if number
-        ],
+        "chance": chances(opened) if chance else [],
         "warnings": _warnings(opened, rows),
     }
+
+
+def chances(runs: Sequence[RunFolder]) -> list[dict[str, Any]]:
+    """Return for each run after the first, by its number, whether it differs from the first by more than chance."""
+    others = list(enumerate(runs))[1:]
+    return [{"run": number, **against(runs[0], run, (letter(0), letter(number)))} for number, run in others]
 
 
 def letter(number: int) -> str:
@@ -46,11 +52,11 @@ def letter(number: int) -> str:
     return chr(ord("A") + number) if number < 26 else f"R{number + 1}"
 
 
-def _row(run: RunFolder) -> dict[str, Any]:
+def _row(run: RunFolder, name: str) -> dict[str, Any]:
     info, design, report, epochs = run.info(), run.design(), run.report(), run.epochs()
     judged = report.get("judged_on") or {}
     return {
-        "run": str(run.path),
+        "run": name,
         "status": info.status,
         "dataset": info.dataset.name,
         "fingerprint": info.dataset.fingerprint,

@@ -45,6 +45,13 @@ class Database:
             session.connection(execution_options={"writes": True})
             yield session
 
+    def back_up(self, target: Path) -> None:
+        """Copy one state of the database into a new file, while others read and write."""
+        with contextlib.closing(sqlite3.connect(target)) as copy, self.engine.connect() as connection:
+            source = connection.connection.driver_connection
+            assert isinstance(source, sqlite3.Connection)
+            source.backup(copy)
+
     def close(self) -> None:
         """Give up all connections."""
         self.engine.dispose()

@@ -35,12 +35,15 @@ def rename(library: Library, row: Named, name: str) -> Named:
     return found
 
 
-def write_notes(library: Library, row: Run | Version, notes: str) -> None:
-    """Replace the notes on a run or a version; raise StoreError for more than can be kept."""
+def write_notes(library: Library, row: Run | Version, notes: str) -> Run | Version:
+    """Replace the notes on a run or a version, and return it; raise StoreError for more than can be kept."""
     if len(notes) > MOST_NOTES:
         raise StoreError(f"The notes have {len(notes):,} characters; {MOST_NOTES:,} are possible.")
     with library.database.writing() as session:
+        found: Run | Version
         if isinstance(row, Run):
-            session.get_one(Run, row.id).notes = notes
+            found = session.get_one(Run, row.id)
         else:
-            session.get_one(Version, (row.saved_model_id, row.number)).notes = notes
+            found = session.get_one(Version, (row.saved_model_id, row.number))
+        found.notes = notes
+    return found

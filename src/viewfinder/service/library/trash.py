@@ -66,8 +66,8 @@ def items(library: Library) -> list[Item]:
     return sorted(map(_item, rows), key=lambda item: -item.trashed)
 
 
-def remove(library: Library, kind: str, identity: str) -> None:
-    """Remove something in the trash, and what is in the trash of it, for good.
+def remove(library: Library, kind: str, identity: str) -> Item:
+    """Remove something in the trash, and what is in the trash of it, for good; return what it was.
 
     Raises NotFoundError when it is not in the trash, and StoreError when something else needs it.
     """
@@ -80,6 +80,7 @@ def remove(library: Library, kind: str, identity: str) -> None:
     for part in parts:
         remove(library, *part)
     _remove_for_good(library, row)
+    return _item(row)
 
 
 def empty(library: Library) -> int:
@@ -181,7 +182,7 @@ def _kind(row: Any) -> str:
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
-def _places(library: Library, row: Any) -> list[Path]:
+def places(library: Library, row: Any) -> list[Path]:
     """Return the folders that belong to a row, whether they are there or not."""
     match row:
         case Dataset():
@@ -212,7 +213,7 @@ def _bin(library: Library, row: Any) -> Path:
 
 
 def _put_back(library: Library, row: Any) -> None:
-    for number, place in enumerate(_places(library, row)):
+    for number, place in enumerate(places(library, row)):
         moved = _bin(library, row) / str(number)
         if moved.exists() and not place.exists():
             moved.rename(place)
@@ -234,7 +235,7 @@ def _remove_for_good(library: Library, row: Any) -> None:
 
 def _move_away(library: Library, row: Any) -> None:
     into = _bin(library, row)
-    for number, place in enumerate(_places(library, row)):
+    for number, place in enumerate(places(library, row)):
         if place.exists():
             into.mkdir(parents=True, exist_ok=True)
             place.rename(into / str(number))
