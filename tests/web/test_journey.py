@@ -48,7 +48,7 @@ def test_the_first_model_is_three_clicks_away(server, page):
     expect(page.get_by_role("cell", name="ROC AUC").first).to_be_visible()
 
     page.goto(server.url)
-    expect(page.locator("a[href^='/analyses/']")).to_have_count(1)
+    expect(page.locator("a[href^='/analyses/'][href$='/runs']")).to_have_count(1)
     expect(page.get_by_text("digits, 1 run", exact=True)).to_be_visible()
 
 

@@ -1,20 +1,22 @@
 """The web application, built in memory by one call."""
 
+import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
 
 import nicegui
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Query
 from nicegui import ui
 
 from viewfinder.errors import InputError
 from viewfinder.jobs.local import LocalJobs
 from viewfinder.rest.app import create_rest
+from viewfinder.service.library import trash
 from viewfinder.service.library.gallery import Asked
 from viewfinder.service.library.library import Library
-from viewfinder.web import add, dataset, design, frame, home, live, result
+from viewfinder.web import add, compare, dataset, design, frame, history, home, live, models, result, system, weights
 from viewfinder.web.files import add_files
 from viewfinder.web.guard import Entry, Guard
 from viewfinder.web.looking import Looking
@@ -22,6 +24,7 @@ from viewfinder.web.pages import Pages
 from viewfinder.web.sign_in import add_sign_in
 from viewfinder.web.sockets import Sockets
 
+DAY_S = 24 * 3600
 Build = TypeVar("Build", bound=Callable[..., Awaitable[None]])
 
 
@@ -35,7 +38,9 @@ def create_app(library: Library, jobs: LocalJobs, entry: Entry | None = None) ->
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         jobs.open()
+        emptying = asyncio.create_task(_empty_trash(library))
         yield
+        emptying.cancel()
         jobs.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
@@ -43,9 +48,17 @@ def create_app(library: Library, jobs: LocalJobs, entry: Entry | None = None) ->
     add_sign_in(app, entry, sockets)
     add_files(app, library)
     _pages(library)
+    _more_pages(library)
     nicegui.app.add_middleware(Pages, routes=nicegui.app.routes)
     ui.run_with(app, title="Viewfinder", dark=None, language="en-US", show_welcome_message=False)
     return Guard(app, entry, sockets)
+
+
+async def _empty_trash(library: Library) -> None:
+    """Remove for good what has been in the trash for a week: now, and once a day."""
+    while True:
+        await asyncio.to_thread(trash.empty, library)
+        await asyncio.sleep(DAY_S)
 
 
 def _page(address: str) -> Callable[[Build], Build]:
@@ -70,8 +83,8 @@ def _page(address: str) -> Callable[[Build], Build]:
 
 def _pages(library: Library) -> None:
     @_page("/")
-    async def _home() -> None:
-        await home.home(library)
+    async def _home(trashed: str | None = None) -> None:
+        await home.home(library, trashed)
 
     @_page("/datasets/new")
     async def _add(upload: str = "") -> None:
@@ -113,3 +126,29 @@ def _pages(library: Library) -> None:
     @_page("/runs/{identity}/image")
     async def _image(identity: str, looking: Annotated[Looking, Depends()]) -> None:
         await result.image(library, identity, looking)
+
+
+def _more_pages(library: Library) -> None:
+    @_page("/analyses/{identity}/runs")
+    async def _runs(identity: str, trashed: str | None = None) -> None:
+        await history.run_table(library, identity, trashed)
+
+    @_page("/compare")
+    async def _compare(run: Annotated[list[str], Query()] = []) -> None:  # noqa: B006 - never changed
+        await compare.compare(library, run)
+
+    @_page("/models")
+    async def _models(trashed: str | None = None) -> None:
+        await models.models(library, trashed)
+
+    @_page("/models/{identity}")
+    async def _model(identity: str) -> None:
+        await models.model(library, identity)
+
+    @_page("/weights")
+    async def _weights() -> None:
+        await weights.model_catalogue(library)
+
+    @_page("/system")
+    async def _system() -> None:
+        await system.system_page(library)

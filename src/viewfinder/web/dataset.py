@@ -13,6 +13,7 @@ from viewfinder.service.library.library import Library
 from viewfinder.store import Dataset
 from viewfinder.web import dataset_charts, gallery
 from viewfinder.web.frame import card, fact, heading, off_loop, page
+from viewfinder.web.undo import delete_button
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ def _head(library: Library, row: Dataset) -> None:
             ui.button("Save", on_click=save).props("unelevated no-caps")
             ui.button("Cancel", on_click=lambda: edit(False)).props("flat no-caps")
         editing.visible = False
-        ui.button("Design a training", on_click=begin).props("unelevated no-caps")
+        with ui.row().classes("items-center gap-2"):
+            delete_button(library, row, "/")
+            ui.button("Design a training", on_click=begin).props("unelevated no-caps")
 
 
 def _findings(found: Content) -> None:

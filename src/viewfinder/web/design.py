@@ -10,9 +10,10 @@ from viewfinder.service.library import runs
 from viewfinder.service.library.library import Library
 from viewfinder.web import tabs
 from viewfinder.web.editing import Editing
-from viewfinder.web.frame import card, fact, heading, off_loop, page
+from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page
 from viewfinder.web.text import command_dialog, text_dialog
 from viewfinder.web.training import training
+from viewfinder.web.undo import delete_button
 
 TABS: dict[str, tuple[str, Callable[[Editing], None]]] = {
     "target": ("Target", tabs.target),
@@ -36,6 +37,8 @@ async def design(library: Library, identity: str, tab: str) -> None:
         with ui.row().classes("w-full items-center justify-between"):
             heading(f"Design of {name}")
             with ui.row().classes("gap-2 items-center"):
+                link_button("Runs", f"/analyses/{identity}/runs", "list", "flat")
+                delete_button(editing.library, editing.analysis, "/")
                 ui.button("As text", icon="notes", on_click=lambda: text_dialog(editing)).props("flat no-caps")
                 command = ui.button("As command", icon="terminal", on_click=lambda: command_dialog(editing))
                 command.props("flat no-caps")

@@ -5,13 +5,13 @@ from http import HTTPStatus
 from pathlib import Path
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import FastAPI
-from fastapi.responses import FileResponse, PlainTextResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from viewfinder.errors import InputError, NotFoundError
-from viewfinder.service.library import gallery, runs
+from viewfinder.service.library import gallery, runs, saved, system, weight_files
 from viewfinder.service.library.library import Library
-from viewfinder.store import Dataset, Run
+from viewfinder.store import Dataset, Run, SavedModel
 
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 AT_ONCE = 2  # pictures that are made at the same time, so that a page of them leaves room for everybody else
@@ -80,6 +80,36 @@ def add_files(app: FastAPI, library: Library) -> None:
             return _file(runs.folder(library, library.get(Run, identity)).path, name)
         except InputError:
             return Response(status_code=404)
+
+    _add_more(app, library)
+
+
+def _add_more(app: FastAPI, library: Library) -> None:
+    """Add saved models, copies of the database, and a place to send weights to."""
+
+    @app.get("/files/models/{identity}/{number}.zip")
+    def _version(identity: str, number: int) -> Response:
+        try:
+            folder = saved.folder(library, saved.get_version(library, library.get(SavedModel, identity), number))
+        except InputError:
+            return Response(status_code=404)
+        named = {"Content-Disposition": f'attachment; filename="model-{identity}-{number}.zip"'}
+        return StreamingResponse(saved.zipped(folder), media_type="application/zip", headers={**NOSNIFF, **named})
+
+    @app.get("/files/backups/{name}")
+    def _backup(name: str) -> Response:
+        try:
+            return FileResponse(system.backup(library, name), headers=NOSNIFF, filename=name)
+        except InputError:
+            return Response(status_code=404)
+
+    @app.put("/files/weights/{name}")
+    async def _weights(name: str, request: Request) -> Response:
+        try:
+            row = await weight_files.receive(library, name, request.stream())
+        except InputError as error:
+            return JSONResponse({"detail": str(error)}, status_code=422)
+        return JSONResponse({"file": row["file"], "models": row["models"]})
 
 
 def _jpeg(make: Callable[[], bytes], headers: dict[str, str]) -> Response:

@@ -14,6 +14,7 @@ from viewfinder.web.guard import caller_of
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
+PLACES = (("Models", "/models"), ("System", "/system"))
 STYLE = Path(__file__).with_name("style.css")
 
 
@@ -28,6 +29,9 @@ def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
         for text, address in path:
             ui.label("/").classes("vf-soft")
             ui.link(text, address)
+        ui.space()
+        for text, address in PLACES:
+            ui.link(text, address)
         _sign_out()
     with ui.column().classes("vf-page gap-5") as main:
         main.props("role=main")
@@ -38,7 +42,7 @@ def _sign_out() -> None:
     """Offer to sign out, to those who have signed in."""
     if caller_of(ui.context.client.request.scope).session is None:
         return
-    with ui.element("form").props("method=post action=/sign-out").classes("ml-auto"):
+    with ui.element("form").props("method=post action=/sign-out").classes("q-ml-sm"):
         ui.button("Sign out", icon="logout", color=None).props("type=submit flat dense no-caps")
 
 

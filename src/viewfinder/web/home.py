@@ -1,4 +1,4 @@
-"""Home: what is running now, analyses, datasets."""
+"""Home: what is running now, saved models, analyses, datasets."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,8 @@ from viewfinder.service.library.imports import Import
 from viewfinder.service.library.library import Library
 from viewfinder.store import Analysis, Dataset, Run
 from viewfinder.web.frame import card, heading, link_button, off_loop, page
+from viewfinder.web.models import Saved, all_saved, saved_cards
+from viewfinder.web.undo import undo_bar
 from viewfinder.words import plural
 
 
@@ -20,21 +22,25 @@ class Content:
     analyses: list[Analysis]
     runs: list[Run]
     imports: list[Import]
+    models: list[Saved]
 
 
 def content(library: Library) -> Content:
     """Read what there is."""
     return Content(
-        datasets.datasets(library), analyses.analyses(library), runs.runs(library), imports.unfinished(library)
-    )
+        datasets.datasets(library), analyses.analyses(library), runs.runs(library), imports.unfinished(library),
+        all_saved(library),
+    )  # fmt: skip
 
 
-async def home(library: Library) -> None:
-    """Build the page."""
+async def home(library: Library, trashed: str | None = None) -> None:
+    """Build the page; `trashed` is what was just deleted."""
     found = await off_loop(content, library)
     with page("Home"):
+        await undo_bar(library, trashed, "/")
         _running([one for one in found.runs if one.state in ("queued", "running")])
         _imports(found.imports)
+        _models(found.models)
         _analyses(found)
         _datasets(library, found.datasets)
 
@@ -59,6 +65,13 @@ def _imports(unfinished: list[Import]) -> None:
             ui.label("interrupted" if one.interrupted else "going on").classes("vf-soft")
 
 
+def _models(found: list[Saved]) -> None:
+    if not found:
+        return
+    heading("Saved models")
+    saved_cards(found)
+
+
 def _analyses(found: Content) -> None:
     if not found.analyses:
         return
@@ -69,7 +82,8 @@ def _analyses(found: Content) -> None:
             with card():
                 ui.link(one.name, f"/analyses/{one.id}").classes("text-lg font-bold vf-link")
                 count = sum(each.analysis_id == one.id for each in found.runs)
-                ui.label(f"{names[one.dataset_id]}, {plural(count, 'run')}").classes("vf-soft")
+                text = f"{names[one.dataset_id]}, {plural(count, 'run')}"
+                ui.link(text, f"/analyses/{one.id}/runs").classes("vf-soft vf-cell")
 
 
 def _datasets(library: Library, rows: list[Dataset]) -> None:

@@ -13,6 +13,7 @@ from viewfinder.service.library.standing import Now, now
 from viewfinder.store import Analysis
 from viewfinder.web.chart import axis, chart, line
 from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page
+from viewfinder.web.undo import delete_button
 
 REFRESH_S = 1.0
 MORE = 10  # epochs
@@ -83,6 +84,7 @@ class RunPage:
         self.resume = ui.button("Resume", icon="play_arrow", on_click=lambda: self._resume()).props("outline no-caps")
         self.more = ui.button(f"Train {MORE} more epochs", icon="add", on_click=lambda: self._resume(MORE))
         self.more.props("outline no-caps")
+        self.delete = delete_button(self.library, self.now.row, f"/analyses/{self.analysis.id}/runs")
         self.result = link_button("Result", f"/runs/{self.now.row.id}/result", "insights", "unelevated")
 
     @property
@@ -113,6 +115,7 @@ class RunPage:
         self.better.text = self._better()
         self.advice.visible = state == "failed"
         self.stop.visible, self.result.visible = not over, over and self.now.reported
+        self.delete.visible = over
         self.resume.visible, self.more.visible = state in ("stopped", "failed"), state == "finished"
         title = self.now.row.name if over else f"{share:.0%} {self.now.row.name}"
         ui.page_title(f"{title} · Viewfinder")

@@ -12,6 +12,7 @@ from viewfinder.service.library.library import Library
 from viewfinder.store import Analysis, Run
 from viewfinder.web import numbers
 from viewfinder.web.confusion import Confusion, Threshold
+from viewfinder.web.deploy import deploy_button
 from viewfinder.web.feed import Viewer, feed
 from viewfinder.web.frame import card, fact, heading, off_loop, page
 from viewfinder.web.looking import Looking
@@ -53,7 +54,9 @@ async def result(library: Library, identity: str, looking: Looking) -> None:
     found = await off_loop(content, library, identity, looking)
     row, report = found.row, found.report
     with page(f"Result of {row.name}", found.path):
-        heading(f"Result of {row.name}")
+        with ui.row().classes("w-full items-center justify-between"):
+            heading(f"Result of {row.name}")
+            deploy_button(library, row)
         _summary(report)
         if found.judged.detects:
             place = ui.column().classes("w-full")

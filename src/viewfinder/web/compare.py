@@ -1,0 +1,190 @@
+"""Compare: runs side by side, and whether the difference is more than chance."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import ui
+
+from viewfinder import tasks
+from viewfinder.errors import RunError
+from viewfinder.report.summary import duration
+from viewfinder.run import RunFolder
+from viewfinder.service import comparing
+from viewfinder.service.chance import MORE
+from viewfinder.service.library import runs
+from viewfinder.service.library.library import Library
+from viewfinder.store import Analysis, Run
+from viewfinder.web.chart import axis, chart, line
+from viewfinder.web.frame import card, heading, off_loop, page
+from viewfinder.web.tables import link_cells, table
+
+MOST_RUNS = 8
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the page shows."""
+
+    rows: list[Run]
+    analyses: list[Analysis]
+    folders: list[RunFolder]
+    compared: dict[str, Any]
+
+
+def content(library: Library, identities: list[str]) -> Content:
+    """Read it; raise InputError for what cannot be compared."""
+    wanted = list(dict.fromkeys(identities))
+    if not 2 <= len(wanted) <= MOST_RUNS:
+        raise RunError(f"Choose 2 to {MOST_RUNS} runs to compare; {len(wanted)} were chosen.")
+    rows = [library.get(Run, identity) for identity in wanted]
+    folders = [runs.folder(library, row) for row in rows]
+    analyses = [library.get(Analysis, row.analysis_id) for row in rows]
+    return Content(rows, analyses, folders, comparing.compare(folders, [row.name for row in rows], chance=False))
+
+
+async def compare(library: Library, identities: list[str]) -> None:
+    """Build the page; the runs stand in the address."""
+    found = await off_loop(content, library, identities)
+    first = found.analyses[0]
+    with page("Compare", [(first.name, f"/analyses/{first.id}"), ("Runs", f"/analyses/{first.id}/runs")]):
+        heading("Compare")
+        _facts(found)
+        with card():
+            heading("Is the difference more than chance?", 2)
+            _chances(found)
+        _metrics(found)
+        _curves(found)
+        _designs(found)
+
+
+def _facts(found: Content) -> None:
+    """Say what stands for which run."""
+    rows = [
+        {
+            "letter": comparing.letter(number),
+            "name": row.name,
+            "href": f"/runs/{row.id}",
+            "analysis": analysis.name,
+            "model": facts["model"],
+            "state": facts["status"],
+            "epochs": f"{facts['epochs_done']}, best {facts['best_epoch'] or '–'}",
+            "time": duration(facts["seconds"]),
+            "judged": f"{facts['judged_images'] or 0:,} images of the {facts['judged_on'] or '–'} split",
+        }
+        for number, (row, analysis, facts) in enumerate(
+            zip(found.rows, found.analyses, found.compared["runs"], strict=True)
+        )
+    ]
+    columns = {
+        "letter": "", "name": "Run", "analysis": "Analysis", "model": "Model", "state": "State", "epochs": "Epochs",
+        "time": "Time", "judged": "Judged on",
+    }  # fmt: skip
+    with card():
+        with ui.element("div").classes("w-full overflow-x-auto"):
+            link_cells(table(columns, rows), "name")
+        for warning in found.compared["warnings"]:
+            ui.label(warning).classes("vf-wrong").props("role=note")
+
+
+def _chances(found: Content) -> None:
+    """Say what is more than chance, as soon as it is known: that takes a moment."""
+    waiting = ui.row().classes("items-center gap-3")
+    with waiting:
+        ui.spinner(size="1.2em")
+        ui.label("Drawing the test images again and again").props("role=status")
+    place = ui.column().classes("gap-4 w-full")
+
+    async def show() -> None:
+        chances = await off_loop(comparing.chances, found.folders)
+        waiting.visible = False
+        with place:
+            for one in chances:
+                _chance(one, found)
+
+    ui.timer(0.05, show, once=True)
+
+
+def _chance(one: dict[str, Any], found: Content) -> None:
+    other, first = found.rows[one["run"]], found.rows[0]
+    with ui.column().classes("gap-1 w-full"):
+        names = f"{comparing.letter(one['run'])} ({other.name}) against A ({first.name})"
+        ui.label(names).classes("font-bold")
+        if one["reason"]:
+            ui.label(one["reason"])
+            return
+        for metric in one["metrics"]:
+            with ui.row().classes("items-center gap-2 no-wrap"):
+                ui.icon("check_circle" if metric["verdict"] == MORE else "help_outline").classes(
+                    "text-primary" if metric["verdict"] == MORE else "vf-soft"
+                ).props("aria-hidden=true")
+                ui.label(metric["sentence"])
+        ui.label(one["basis"]).classes("vf-soft text-sm")
+
+
+def _metrics(found: Content) -> None:
+    letters = [comparing.letter(number) for number in range(len(found.rows))]
+    known = tasks.get(found.compared["task"]).metrics
+    rows = []
+    for one in found.compared["metrics"]:
+        title = known[one["metric"]].title if one["metric"] in known else one["metric"].replace("_", " ")
+        texts = {
+            name: "–" if value is None else f"{value:.4f}{' ★' if number in one['best'] else ''}"
+            for number, (name, value) in enumerate(zip(letters, one["values"], strict=True))
+        }
+        rows.append({"metric": title, **texts})
+    with card():
+        heading("Metrics", 2)
+        with ui.element("div").classes("w-full overflow-x-auto"):
+            table({"metric": "Metric", **{name: name for name in letters}}, rows, right=letters)
+        ui.label("★ is the best.").classes("vf-soft text-sm")
+
+
+def _designs(found: Content) -> None:
+    differing = found.compared["designs"]
+    with card():
+        heading("What differs in their designs", 2)
+        if not differing:
+            ui.label("Nothing: the designs are the same.")
+            return
+        letters = [comparing.letter(number) for number in range(len(found.rows))]
+        rows = [
+            {"setting": name, **{letter: _shown(value) for letter, value in zip(letters, values, strict=True)}}
+            for name, values in differing.items()
+        ]
+        with ui.element("div").classes("w-full overflow-x-auto"):
+            table({"setting": "Setting", **{name: name for name in letters}}, rows)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def _curves(found: Content) -> None:
+    """Lay the curves of all runs over each other: losses, and each run's own metric."""
+    metric = found.compared["runs"][0]["optimized"]
+    title = tasks.get(found.compared["task"]).metrics[metric].title
+    splits = {run["monitored_split"] for run in found.compared["runs"]}
+    on = f" on the {splits.pop()} split" if len(splits) == 1 else ""
+    with ui.grid().classes("w-full gap-4 grid-cols-1 md:grid-cols-3"):
+        for text, column in (
+            (f"{title}{on}", f"{{split}}_{metric}"), ("Training loss", "train_loss"), (f"Loss{on}", "{split}_loss"),
+        ):  # fmt: skip
+            with card():
+                heading(text, 2)
+                lines = [
+                    line(comparing.letter(number), _points(run, column.format(split=run["monitored_split"])))
+                    for number, run in enumerate(found.compared["runs"])
+                ]
+                chart(lines, axis("epoch", min=1, minInterval=1), axis(scale=True))
+
+
+def _points(run: dict[str, Any], column: str) -> list[tuple[int, Any]]:
+    return [(epoch["epoch"], epoch.get(column)) for epoch in run["epochs"]]

@@ -1,0 +1,43 @@
+"""Tables of the pages."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nicegui import ui
+
+
+def table(
+    columns: Mapping[str, str],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    right: Sequence[str] = (),
+    by: Mapping[str, str] | None = None,
+    key: str = "",
+    **options: Any,
+) -> ui.table:
+    """Show rows under titles, sorted by a click on one; `right` are the columns that stand to the right.
+
+    `by` names the field that sorts a column whose text does not; a column without a title is not sorted.
+    """
+    shown = [
+        {
+            "name": name,
+            "label": title,
+            "field": (by or {}).get(name, name),
+            "align": "right" if name in right else "left",
+            "sortable": bool(title),
+        }
+        for name, title in columns.items()
+    ]
+    key = key or next(iter(columns))
+    made = ui.table(columns=shown, rows=[dict(row) for row in rows], row_key=key, **options)
+    for name in by or {}:
+        made.add_slot(f"body-cell-{name}", f'<q-td :props="props">{{{{ props.row["{name}"] }}}}</q-td>')
+    return made.props("flat dense wrap-cells hide-pagination").classes("w-full")
+
+
+def link_cells(shown: ui.table, column: str, href: str = "href") -> None:
+    """Make the cells of a column links to the address in each row's field `href`, if it has one."""
+    text = f'{{{{ props.row["{column}"] }}}}'
+    cell = f'<a v-if="props.row.{href}" :href="props.row.{href}" class="vf-cell">{text}</a><span v-else>{text}</span>'
+    shown.add_slot(f"body-cell-{column}", f'<q-td :props="props">{cell}</q-td>')
