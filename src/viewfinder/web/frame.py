@@ -30,9 +30,10 @@ def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
             ui.label("/").classes("vf-soft")
             ui.link(text, address)
         ui.space()
-        for text, address in PLACES:
-            ui.link(text, address)
-        _sign_out()
+        with ui.row().classes("gap-4 no-wrap"):
+            for text, address in PLACES:
+                ui.link(text, address)
+            _sign_out()
     with ui.column().classes("vf-page gap-5") as main:
         main.props("role=main")
         yield
