@@ -6,6 +6,7 @@ from nicegui import ui
 
 from viewfinder.web.chart import reported
 from viewfinder.web.frame import card, heading
+from viewfinder.web.tables import table
 
 
 def metrics(report: dict[str, Any]) -> None:
@@ -28,16 +29,6 @@ def tables(report: dict[str, Any]) -> None:
             names = {one["key"] for one in shown["columns"] if one["kind"] == "name"}
             columns = {one["key"]: one["title"] for one in shown["columns"]}
             table(columns, rows, right=set(columns) - names)
-
-
-def table(columns: dict[str, str], rows: list[dict[str, Any]], right: set[str]) -> None:
-    """Show rows under titled columns, those of `right` aligned there."""
-    shown = [
-        {"name": key, "label": title, "field": key, "align": "right" if key in right else "left", "sortable": True}
-        for key, title in columns.items()
-    ]
-    made = ui.table(columns=shown, rows=rows, row_key=next(iter(columns)))
-    made.props("flat dense wrap-cells hide-pagination").classes("w-full")
 
 
 def _score(value: float | None) -> str:

@@ -1,6 +1,6 @@
 """Tables of the pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from nicegui import ui
@@ -10,7 +10,7 @@ def table(
     columns: Mapping[str, str],
     rows: Sequence[Mapping[str, Any]],
     *,
-    right: Sequence[str] = (),
+    right: Collection[str] = (),
     by: Mapping[str, str] | None = None,
     key: str = "",
     **options: Any,
