@@ -53,8 +53,9 @@ def test_runs_are_named_sorted_compared_and_duplicated(server, page, filled):
     title = page.get_by_role("columnheader", name="Best ROC AUC")
     title.click()
     expect(names).to_have_text(["Run c", "Run b", "Run a"])
-    title.click()
+    title.press("Enter")  # by keyboard too
     expect(names).to_have_text(["Run a", "Run b", "Run c"])
+    expect(title).to_have_attribute("aria-sort", "descending")
 
     page.get_by_role("button", name="Name and notes of Run b").click()
     page.get_by_label("Name", exact=True).fill(" ")

@@ -5,6 +5,13 @@ from typing import Any
 
 from nicegui import ui
 
+HEADER = """
+<q-th :props="props" :tabindex="props.col.sortable ? 0 : null" @keydown.enter="props.sort(props.col)"
+      :aria-sort="!props.col.__thClass.includes(' sorted') ? null :
+                  props.col.__thClass.includes('sort-desc') ? 'descending' : 'ascending'">
+  {{ props.col.label }}</q-th>"""
+"""Quasar sorts by a click only; this header takes the Enter key too, and says how it is sorted."""
+
 
 def table(
     columns: Mapping[str, str],
@@ -31,6 +38,7 @@ def table(
     ]
     key = key or next(iter(columns))
     made = ui.table(columns=shown, rows=[dict(row) for row in rows], row_key=key, **options)
+    made.add_slot("header-cell", HEADER)
     for name in by or {}:
         made.add_slot(f"body-cell-{name}", f'<q-td :props="props">{{{{ props.row["{name}"] }}}}</q-td>')
     return made.props("flat dense wrap-cells hide-pagination").classes("w-full")

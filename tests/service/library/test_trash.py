@@ -30,6 +30,9 @@ def test_what_is_deleted_leaves_the_lists_and_comes_back(library, colors_analysi
     assert runs.runs(library) == []
     with pytest.raises(NotFoundError, match="The run 'Run r1' is in the trash"):
         library.get(Run, "r1")
+    with pytest.raises(NotFoundError, match="is in the trash"):
+        runs.resume(library, row, more=1)  # from a page that was open before
+    assert runs.unfinished(library) == []
     trash.discard(library, colors_analysis)
     dataset = library.get(Dataset, colors_analysis.dataset_id)
     trash.discard(library, dataset)

@@ -125,8 +125,8 @@ def use_threshold(library: Library, run: Run, threshold: float) -> None:
 
 
 def _update(library: Library, run: Run, was: str, **values: Any) -> bool:
-    """Change a run's row if it still is as it was seen, in that state; return whether it was."""
-    seen = (Run.id == run.id, Run.state == was, Run.attempts == run.attempts)
+    """Change a run's row if it still is as it was seen, in that state and not in the trash; return whether it was."""
+    seen = (Run.id == run.id, Run.state == was, Run.attempts == run.attempts, Run.trashed.is_(None))
     with library.database.writing() as session:
         row = session.scalars(sa.select(Run).where(*seen)).one_or_none()
         for name, value in values.items() if row else ():
