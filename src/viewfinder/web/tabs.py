@@ -8,7 +8,7 @@ from viewfinder import tasks
 from viewfinder.data.check import summarise
 from viewfinder.web.editing import Editing
 from viewfinder.web.frame import card, fact, heading
-from viewfinder.web.numbers import table
+from viewfinder.web.tables import table
 
 AUGMENTATION = {
     "color": "Brightness, contrast and hue",
