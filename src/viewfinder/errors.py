@@ -10,7 +10,9 @@ ViewfinderError
 │       ├── NotFoundError there is no such thing
 │       ├── ConflictError somebody else changed the same value meanwhile
 │       └── OutdatedError somebody else changed the design since it was read
-└── TrainingError         a training failed for a reason of its own
+├── TrainingError         a training failed for a reason of its own
+└── EngineError           the warm engine could not answer
+    └── OvertakenError    a later request of the same page took this one's place
 
 An error names the thing, the value, the choices and the way out, in one message.
 """
@@ -65,6 +67,14 @@ class OutdatedError(StoreError):
 
 class TrainingError(ViewfinderError):
     """A training failed for a reason of its own."""
+
+
+class EngineError(ViewfinderError):
+    """The warm engine could not answer."""
+
+
+class OvertakenError(EngineError):
+    """A later request of the same page took this one's place."""
 
 
 def unknown(what: str, value: str, choices: Iterable[str]) -> str:

@@ -91,6 +91,16 @@ def original_size(image: Image.Image) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def upright_size(source: ImageSource) -> tuple[int, int]:
+    """Return (width, height) of the upright image without decoding it; raise `UnreadableImage`."""
+    try:
+        with _opened(source) as image:
+            swaps = image.getexif().get(ORIENTATION, 1) in SWAPS_SIDES and image.format != "TIFF"
+            return (image.height, image.width) if swaps else image.size
+    except DECODING_ERRORS as error:
+        raise UnreadableImage(reason_for(error), _name(source)) from error
+
+
 def square(source: ImageSource, size_px: int) -> Pixels:
     """Return the whole image stretched to a square: uint8 [size_px, size_px, 3]."""
     return _resized(read(source, at_least=2 * size_px), (size_px, size_px))

@@ -1,4 +1,4 @@
-"""`python -m viewfinder.engine train RUN | predict JOB | weights JOB`: the engine as a process of its own.
+"""`python -m viewfinder.engine train RUN | predict JOB | weights JOB | serve`: the engine as a process of its own.
 
 Exit codes: 0 done, 130 stopped on request, 2 the user's input is wrong, 1 anything else.
 """
@@ -13,6 +13,8 @@ from viewfinder.errors import InputError, TrainingError
 
 def main(arguments: list[str]) -> int:
     """Run a command; what it prints belongs in a log."""
+    if arguments == ["serve"]:
+        return serve()
     command, folder = arguments[0], Path(arguments[1])
     try:
         return train(folder) if command == "train" else answer(command, folder)
@@ -41,9 +43,22 @@ def answer(command: str, folder: Path) -> int:
 
     try:
         {"predict": predict, "weights": check_weights}[command](folder)
+    except KeyboardInterrupt:
+        return 130
     except Exception as error:
         RunFolder(folder).append(Failed(time=time.time(), error=str(error)))
         raise
+    return 0
+
+
+def serve() -> int:
+    """Answer requests over standard input and output until they end."""
+    from viewfinder.engine import streams
+
+    requests, answers = streams.standard()  # before anything is imported that might print
+    from viewfinder.engine.serve import serve
+
+    serve(requests, answers)
     return 0
 
 

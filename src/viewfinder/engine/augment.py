@@ -68,10 +68,17 @@ def cropped(view: View, crop: Crop, rng: np.random.Generator) -> View:
         side = math.sqrt(rng.uniform(crop.min_kept_ratio, 1.0))
         w, h = max(1, round(width * side)), max(1, round(height * side))
         x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
-        boxes, kept = clipped(view.boxes - np.array([x, y, x, y], dtype=np.float64), w, h)
-        if len(kept) or not len(view.boxes):
-            return View(view.image.crop((x, y, x + w, y + h)), boxes, view.kept[kept])
+        part = cut(view, (x, y, x + w, y + h))
+        if len(part.boxes) or not len(view.boxes):
+            return part
     return view
+
+
+def cut(view: View, corners: tuple[int, int, int, int]) -> View:
+    """Return the part of the view between `corners`: left, top, right, bottom."""
+    x, y, right, bottom = corners
+    boxes, kept = clipped(view.boxes - np.array([x, y, x, y], dtype=np.float64), right - x, bottom - y)
+    return View(view.image.crop(corners), boxes, view.kept[kept])
 
 
 def clipped(boxes: Boxes, width: float, height: float) -> tuple[Boxes, NDArray[np.intp]]:
@@ -138,10 +145,14 @@ def rotated(view: View, degrees: float, fill: tuple[int, int, int]) -> View:
 
 
 def recolored(image: Image.Image, color: Color, rng: np.random.Generator) -> Image.Image:
-    """Return the image with its brightness, contrast and hue changed, in one matrix product."""
+    """Return the image with its brightness, contrast and hue changed at random."""
     brightness = rng.uniform(1 - color.brightness, 1 + color.brightness)
     contrast = rng.uniform(1 - color.contrast, 1 + color.contrast)
-    hue = rng.uniform(-color.hue, color.hue)
+    return tinted(image, brightness, contrast, rng.uniform(-color.hue, color.hue))
+
+
+def tinted(image: Image.Image, brightness: float, contrast: float, hue: float) -> Image.Image:
+    """Return the image with brightness and contrast multiplied and hues turned, in one matrix product."""
     matrix = brightness * contrast * hue_matrix(hue)
     grey = float(np.dot(np.asarray(image).mean(axis=(0, 1)), LUMA))
     offset = brightness * (1 - contrast) * grey

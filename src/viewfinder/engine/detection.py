@@ -1,6 +1,7 @@
 """Object detection: boxes with a class, Faster R-CNN's four losses."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,11 +39,12 @@ class Detection:
         return Recipe(self.input_size, longest, augmentation, seed, (red, green, blue))
 
     def items(self, root: Path, rows: pl.DataFrame) -> list[Item]:
-        """Return the rows as items; a row without `boxes` has none."""
+        """Return the rows as items; without a column `boxes` they are not known."""
+        if "boxes" not in rows.columns:
+            return [Item(absolute(root, image), image) for image in rows["image"]]
         number = {name: i for i, name in enumerate(self.classes)}
-        texts = rows["boxes"].to_list() if "boxes" in rows.columns else ["[]"] * len(rows)
         items = []
-        for image, text in zip(rows["image"], texts, strict=True):
+        for image, text in zip(rows["image"], rows["boxes"], strict=True):
             boxes = [box for box in json.loads(text) if box["category"] in number]
             corners = tuple((x, y, x + w, y + h) for x, y, w, h in (box["bbox"] for box in boxes))
             items.append(Item(absolute(root, image), image, tuple(number[b["category"]] for b in boxes), corners))
@@ -53,7 +55,10 @@ class Detection:
         raise ValueError("detection cannot weigh classes")
 
     def batch(self, examples: Sequence[Example]) -> Batch:
-        """Return images float [3, H, W] in 0 … 1, and torchvision's targets: boxes [n, 4], labels [n] from 1."""
+        """Return images float [3, H, W] in 0 … 1, and torchvision's targets: boxes [n, 4], labels [n] from 1.
+
+        Where boxes are not known there are no targets.
+        """
         images = [as_tensor(example.pixels, self.device) for example in examples]
         targets = [
             {
@@ -62,7 +67,8 @@ class Detection:
             }
             for example in examples
         ]
-        return Batch(images, targets, [example.original_size for example in examples])
+        known = all(example.item.boxes is not None for example in examples)
+        return Batch(images, targets if known else None, [example.original_size for example in examples])
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Any]:
         """Return the sum of the losses of RPN and box head, and each of them."""
@@ -81,12 +87,15 @@ class Detection:
         found, _ = network.roi_heads(features, proposals, images.image_sizes)
         sizes = [(height, width) for width, height in batch.sizes]
         found = network.transform.postprocess(found, images.image_sizes, sizes)
+        outputs = [self._boxes(one) for one in found]
+        if batch.targets is None:
+            return math.nan, outputs
         with _heads_in_train_mode(network), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             proposals, rpn_losses = network.rpn(images, features, targets)
             _, box_losses = network.roi_heads(features, proposals, images.image_sizes, targets)
         loss = sum(float(value) for value in (*rpn_losses.values(), *box_losses.values()))
-        return loss, [self._boxes(one) for one in found]
+        return loss, outputs
 
     def _boxes(self, found: dict[str, Tensor]) -> list[dict[str, Any]]:
         return [

@@ -24,16 +24,16 @@ from viewfinder.errors import TrainingError
 
 @dataclass(frozen=True)
 class Item:
-    """An image to load: its path (or the open image), its name in the dataset, the numbers of its objects' classes.
+    """An image to load: its path (or bytes, or the open image), its name in the dataset, its objects' class numbers.
 
     Classification has one class and no boxes; detection as many as boxes: [n, 4] xmin, ymin, xmax, ymax, in pixels of
-    the original image.
+    the original image. None: the boxes are not known.
     """
 
-    path: str | Path | Image.Image
+    path: str | Path | bytes | Image.Image
     name: str
     classes: tuple[int, ...] = ()
-    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    boxes: tuple[tuple[float, float, float, float], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,14 @@ class Recipe:
             return pixels.square(image, self.size_px)
         return pixels.short_side(image, self.size_px, self.longest_px)
 
+    def open(self, item: Item) -> Image.Image:
+        """Return the image of an item, large enough for any example of it; raise UnreadableImage."""
+        return pixels.read(item.path, at_least=2 * self.size_px)
+
     def load(self, item: Item, epoch: int = 0) -> Example:
         """Return the example of an item in an epoch; an unreadable image gives one with an error."""
         try:
-            image = pixels.read(item.path, at_least=2 * self.size_px)
+            image = self.open(item)
         except pixels.UnreadableImage as error:
             empty = np.zeros((0, 0, 3), np.uint8)
             return Example(item, empty, np.zeros((0, 4)), np.zeros(0, np.int64), (0, 0), error.reason)
@@ -82,17 +86,22 @@ class Recipe:
 
     def example(self, image: Image.Image, item: Item, epoch: int = 0) -> Example:
         """Return the example of an image that is already open."""
-        width, height = original_size = pixels.original_size(image)
-        boxes = np.array(item.boxes, np.float64).reshape(-1, 4)
-        boxes = boxes * np.array([image.width / width, image.height / height] * 2)  # a JPEG may be decoded smaller
+        whole = whole_view(image, item)
         if self.augmentation is None:
-            view = resized(View(image, boxes, np.arange(len(boxes))), self.resize)
+            view = resized(whole, self.resize)
         else:
             rng = np.random.default_rng([self.seed, epoch, zlib.crc32(item.name.encode())])
-            view = augment(image, boxes, self.augmentation, rng, self.resize, self.fill)
+            view = augment(image, whole.boxes, self.augmentation, rng, self.resize, self.fill)
         classes = np.array(item.classes, np.int64)
-        kept = classes[view.kept] if len(boxes) else classes
-        return Example(item, np.asarray(view.image), view.boxes, kept, original_size)
+        kept = classes[view.kept] if len(whole.boxes) else classes
+        return Example(item, np.asarray(view.image), view.boxes, kept, pixels.original_size(image))
+
+
+def whole_view(image: Image.Image, item: Item) -> View:
+    """Return an open image with its item's boxes, in pixels of the image as it was decoded: a JPEG may come smaller."""
+    width, height = pixels.original_size(image)
+    boxes = np.array(item.boxes or (), np.float64).reshape(-1, 4)
+    return View(image, boxes * np.array([image.width / width, image.height / height] * 2), np.arange(len(boxes)))
 
 
 class Loader:

@@ -1,6 +1,7 @@
 """Using a model: in this process (`load`), or as a job in a folder (`python -m viewfinder.engine predict JOB`)."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -86,13 +87,20 @@ def load(path: str | Path, devices: str = "auto") -> Model:
 
 
 def predict(job: Path) -> None:
-    """Predict the images of a job's images.parquet with the model its request.json names; write predictions.parquet."""
+    """Predict the images of a job's images.parquet with the model its request.json names; write predictions.parquet.
+
+    Raises KeyboardInterrupt when the file `stop` appears, and when nobody waits for the answer any more.
+    """
     told = RunFolder(job)
     request: dict[str, Any] = json.loads((job / "request.json").read_text(encoding="utf-8"))
-    last = time.monotonic()
+    last, parent = time.monotonic(), os.getppid()
+    if request.get("nice") and hasattr(os, "nice"):
+        os.nice(request["nice"])
 
     def progress(done: int, images: int) -> None:
         nonlocal last
+        if told.stop_requested or not job.is_dir() or os.getppid() != parent:
+            raise KeyboardInterrupt
         if done == images or time.monotonic() - last >= PROGRESS_S:
             last = time.monotonic()
             told.append(events.Evaluating(time=time.time(), split="prediction", done=done, images=images))

@@ -23,7 +23,7 @@ def data_uri(path: Path, boxes: Sequence[Mapping[str, Any]] = ()) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(content).decode("ascii") if content else None
 
 
-def jpeg(path: Path, boxes: Sequence[Mapping[str, Any]], longest: int) -> bytes | None:
+def jpeg(path: pixels.ImageSource, boxes: Sequence[Mapping[str, Any]], longest: int) -> bytes | None:
     """Return the image as JPEG, its longest side that many pixels at most, or just as many if boxes are drawn.
 
     A box is `{"bbox": [xmin, ymin, width, height], "kind": "right" | "wrong" | "found" | "missed", "label": "…"}`.
@@ -33,6 +33,11 @@ def jpeg(path: Path, boxes: Sequence[Mapping[str, Any]], longest: int) -> bytes 
         image = pixels.read(path, at_least=longest)
     except pixels.UnreadableImage:
         return None
+    return encoded(image, boxes, longest)
+
+
+def encoded(image: Image.Image, boxes: Sequence[Mapping[str, Any]], longest: int) -> bytes:
+    """Return an open image as `jpeg` does; boxes are in pixels of its original size."""
     width, height = pixels.original_size(image)
     scale = longest / max(width, height) if boxes else min(1.0, longest / max(width, height))
     image = image.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.LANCZOS)

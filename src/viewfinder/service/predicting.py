@@ -60,13 +60,51 @@ def predict(
     return Predictions(table, found.diagnostics)
 
 
+@dataclass(frozen=True)
+class Job:
+    """Images by path to be predicted with the model of a folder: a run's, or its copied `model` folder.
+
+    It is given up when `stop` says so; `nice` is how much it stands back for other processes.
+    """
+
+    model: Path
+    images: Sequence[str]
+    progress: Progress | None = None
+    stop: Callable[[], bool] = lambda: False
+    nice: int = 0
+
+
+class _GivenUp(Exception):  # noqa: N818 - it is no error
+    """A job shall not go on."""
+
+
+class _Watched(Told):
+    """Keeps what a job tells, and stops it when it shall not go on."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.progress)
+        self.job = job
+
+    def tick(self) -> None:
+        """End the watch over a job that shall not go on; it is then asked to stop, and waited for."""
+        if self.job.stop():
+            raise _GivenUp
+
+
 def infer(run: RunFolder, images: Sequence[str], progress: Progress | None = None) -> Predictions:
     """Return all predictions for images by path, without a threshold, computed by a process of its own."""
-    request, told = {"run": str(run.with_model().resolve())}, Told(progress)
-    asked = pl.DataFrame({"image": list(images)}, schema={"image": pl.String})
+    return answer(Job(run.with_model(), images, progress))
+
+
+def answer(job: Job) -> Predictions:
+    """Return all predictions of a job, without a threshold; raise KeyboardInterrupt when it was stopped."""
+    request, told = {"run": str(job.model.resolve()), "nice": job.nice}, _Watched(job)
+    asked = pl.DataFrame({"image": list(job.images)}, schema={"image": pl.String})
     try:
-        with done("predict", request, told, asked) as job:
-            return Predictions(job.predictions(), tuple(told.diagnostics))
+        with done("predict", request, told, asked) as folder:
+            return Predictions(folder.predictions(), tuple(told.diagnostics))
+    except _GivenUp:
+        raise KeyboardInterrupt from None
     except TrainingError as error:
         raise TrainingError(f"The prediction failed. {error}") from None
 

@@ -3,18 +3,22 @@
 import contextlib
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from platformdirs import user_data_path
 
 from viewfinder.errors import NotFoundError, StoreError
 from viewfinder.lock import take
 from viewfinder.run import RunFolder
 from viewfinder.service.library.judged import Judged
+from viewfinder.service.library.pictures import Pictures
 from viewfinder.service.library.watch import Watch
+from viewfinder.service.warm import Warm
 from viewfinder.store import Analysis, Database, Dataset, Run, SavedModel, Token, open_database
 
 HOME_VARIABLE = "VIEWFINDER_HOME"
@@ -37,8 +41,13 @@ class Library:
         self.data_roots: tuple[Path, ...] = (Path.home(),)
         self.imports: dict[str, Any] = {}
         self.uploads: dict[str, Any] = {}
+        self.trials: dict[str, Any] = {}
+        self.batches: dict[str, Any] = {}
+        self.heavy = threading.Lock()  # held by the one job that computes in the background
         self._watches: dict[Path, Watch] = {}
         self._judged: dict[tuple[Path, int, int], Judged] = {}
+        self.warm = Warm(home / "engine.log", self.trains)
+        self.pictures = Pictures()
 
     def watch(self, run: RunFolder) -> Watch:
         """Return the one watch of a run."""
@@ -60,6 +69,11 @@ class Library:
             others = [(one, judged) for one, judged in self._judged.items() if one[0] != path]
             self._judged = dict(others[-(KEPT_RUNS - 1) :]) | {key: read()}
         return self._judged[key]
+
+    def trains(self) -> bool:
+        """Return whether a run is being trained."""
+        with self.database.reading() as session:
+            return session.scalar(sa.select(Run.id).where(Run.state == "running").limit(1)) is not None
 
     @classmethod
     def open(cls, home: Path | None = None, clock: Callable[[], float] = time.time) -> "Library":

@@ -1,0 +1,86 @@
+"""Batches: uploaded images that a model predicts in the background, one batch at a time."""
+
+import asyncio
+import time
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from viewfinder.errors import NotFoundError
+from viewfinder.service.library import batches, uploads
+
+
+@pytest.fixture
+def upload(library, tmp_path):
+    """upload({name: bytes}): the id of an upload of files."""
+
+    async def chunks(content):
+        yield content
+
+    def make(files):
+        identity = uploads.begin(library)
+        for name, content in files.items():
+            asyncio.run(uploads.receive(library, identity, name, chunks(content)))
+        return identity
+
+    return make
+
+
+@pytest.fixture
+def images(colors):
+    return {f"in/{path.name}": path.read_bytes() for path in (colors / "red").glob("* [0-4].png")}
+
+
+def over(*found, seconds=60):
+    end = time.monotonic() + seconds
+    while not all(batch.state in batches.OVER for batch in found):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_batches_queue_and_can_be_stopped(library, upload, images, squares_run):
+    model = squares_run.path / "model"
+    with library.heavy:  # something else computes
+        first = batches.of_upload(library, upload({**images, "broken.png": b"no", "a.txt": b"text"}), "first", model)
+        second = batches.of_upload(library, upload(images), "second", model)
+        assert (first.state, second.state) == ("waiting", "waiting")
+        batches.stop(second)
+    over(first, second)
+    assert (first.state, second.state, first.error) == ("finished", "stopped", None)
+    assert (first.done, first.total) == (6, 6)
+    assert [one.file for one in first.unreadable] == ["broken.png"]
+    table = pl.read_csv(first.csv)
+    assert table["image"].to_list() == [f"in/red {number}.png" for number in range(5)]
+    least = squares_run.info().threshold
+    found = [box["confidence"] for text in table["boxes"] for box in pl.Series([text]).str.json_decode(
+        pl.List(pl.Struct({"confidence": pl.Float64}))).to_list()[0]]  # fmt: skip
+    assert all(confidence >= least for confidence in found)
+    assert batches.of_model(library, model) == [second, first]
+    assert sorted(path.name for path in (library.home / "predictions").iterdir()) == [f"{first.id}.csv"]
+    with pytest.raises(NotFoundError):
+        batches.get(library, "gone")
+
+
+def test_one_that_runs_is_stopped_after_an_image(library, upload, tmp_path, squares_run):
+    Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
+    content = (tmp_path / "one.png").read_bytes()
+    files = upload({f"{number}.png": content for number in range(400)})
+    batch = batches.of_upload(library, files, "many", squares_run.path / "model")
+    end = time.monotonic() + 60
+    while not batch.done and time.monotonic() < end:
+        time.sleep(0.02)
+    batches.stop_all(library)
+    over(batch)
+    assert batch.state == "stopped"
+    assert 0 < batch.done < 400
+    assert not batch.csv.exists()
+
+
+def test_what_cannot_be_predicted_is_said(library, upload, squares_run, tmp_path, images):
+    empty = batches.of_upload(library, upload({"a.txt": b"text"}), "notes", squares_run.path / "model")
+    gone = batches.of_upload(library, upload(images), "red", tmp_path / "no model")
+    over(empty, gone)
+    assert (empty.state, gone.state) == ("failed", "failed")
+    assert empty.error == "'notes' holds no images that can be read."
+    assert "no model" in gone.error
