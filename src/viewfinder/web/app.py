@@ -13,16 +13,31 @@ from nicegui import ui
 from viewfinder.errors import InputError
 from viewfinder.jobs.local import LocalJobs
 from viewfinder.rest.app import create_rest
-from viewfinder.service.library import trash
+from viewfinder.service.library import batches, trash
 from viewfinder.service.library.gallery import Asked
 from viewfinder.service.library.library import Library
-from viewfinder.web import add, compare, dataset, design, frame, history, home, live, models, result, system, weights
+from viewfinder.web import (
+    add,
+    compare,
+    dataset,
+    design,
+    frame,
+    history,
+    home,
+    live,
+    models,
+    result,
+    system,
+    weights,
+    what_if,
+)
 from viewfinder.web.files import add_files
 from viewfinder.web.guard import Entry, Guard
 from viewfinder.web.looking import Looking
 from viewfinder.web.pages import Pages
 from viewfinder.web.sign_in import add_sign_in
 from viewfinder.web.sockets import Sockets
+from viewfinder.web.trying import add_trying
 
 DAY_S = 24 * 3600
 Build = TypeVar("Build", bound=Callable[..., Awaitable[None]])
@@ -42,11 +57,14 @@ def create_app(library: Library, jobs: LocalJobs, entry: Entry | None = None) ->
         yield
         emptying.cancel()
         jobs.close()
+        batches.stop_all(library)
+        library.warm.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/api/v1", create_rest(library))
     add_sign_in(app, entry, sockets)
     add_files(app, library)
+    add_trying(app, library)
     _pages(library)
     _more_pages(library)
     nicegui.app.add_middleware(Pages, routes=nicegui.app.routes)
@@ -118,6 +136,10 @@ def _pages(library: Library) -> None:
     @_page("/runs/{identity}")
     async def _run(identity: str) -> None:
         await live.live(library, identity)
+
+    @_page("/runs/{identity}/try")
+    async def _try(identity: str) -> None:
+        await what_if.of_run(library, identity)
 
     @_page("/runs/{identity}/result")
     async def _result(identity: str, looking: Annotated[Looking, Depends()]) -> None:

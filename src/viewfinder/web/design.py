@@ -9,6 +9,7 @@ from viewfinder.errors import InputError
 from viewfinder.service.library import runs
 from viewfinder.service.library.library import Library
 from viewfinder.web import tabs
+from viewfinder.web.augmentation import augmentation
 from viewfinder.web.editing import Editing
 from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page
 from viewfinder.web.text import command_dialog, text_dialog
@@ -19,7 +20,7 @@ TABS: dict[str, tuple[str, Callable[[Editing], None]]] = {
     "target": ("Target", tabs.target),
     "split": ("Train / Test", tabs.split),
     "metrics": ("Metrics", tabs.metrics),
-    "augmentation": ("Data augmentation", tabs.augmentation),
+    "augmentation": ("Data augmentation", augmentation),
     "training": ("Training", training),
     "runtime": ("Runtime", tabs.runtime),
 }

@@ -54,6 +54,10 @@ def add_files(app: FastAPI, library: Library) -> None:
         found.status_code = HTTPStatus.OK  # that it cannot be shown is no surprise: it was left out
         return found
 
+    @app.get("/files/previews/{digest}.jpg")
+    def _preview(digest: str) -> Response:
+        return _jpeg(lambda: library.pictures.get(digest), IMMUTABLE)
+
     @app.get("/files/runs/{identity}/images/{row}.jpg")
     async def _judged(
         identity: str, row: int, threshold: float | None = None, iou: float | None = None, full: bool = False

@@ -85,6 +85,7 @@ class RunPage:
         self.more = ui.button(f"Train {MORE} more epochs", icon="add", on_click=lambda: self._resume(MORE))
         self.more.props("outline no-caps")
         self.delete = delete_button(self.library, self.now.row, f"/analyses/{self.analysis.id}/runs")
+        self.trial = link_button("Try it", f"/runs/{self.now.row.id}/try", "image_search")
         self.result = link_button("Result", f"/runs/{self.now.row.id}/result", "insights", "unelevated")
 
     @property
@@ -116,6 +117,7 @@ class RunPage:
         self.advice.visible = state == "failed"
         self.stop.visible, self.result.visible = not over, over and self.now.reported
         self.delete.visible = over
+        self.trial.visible = self.now.info.best_epoch is not None
         self.resume.visible, self.more.visible = state in ("stopped", "failed"), state == "finished"
         title = self.now.row.name if over else f"{share:.0%} {self.now.row.name}"
         ui.page_title(f"{title} · Viewfinder")

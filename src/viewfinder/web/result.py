@@ -14,7 +14,7 @@ from viewfinder.web import numbers
 from viewfinder.web.confusion import Confusion, Threshold
 from viewfinder.web.deploy import deploy_button
 from viewfinder.web.feed import Viewer, feed
-from viewfinder.web.frame import card, fact, heading, off_loop, page
+from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page
 from viewfinder.web.looking import Looking
 
 
@@ -57,6 +57,7 @@ async def result(library: Library, identity: str, looking: Looking) -> None:
         with ui.row().classes("w-full items-center justify-between"):
             heading(f"Result of {row.name}")
             deploy_button(library, row)
+            link_button("Try it", f"/runs/{row.id}/try", "image_search")
         _summary(report)
         if found.judged.detects:
             place = ui.column().classes("w-full")

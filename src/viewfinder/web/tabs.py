@@ -1,4 +1,4 @@
-"""The other tabs of a design: target, train and test, metrics, data augmentation, runtime."""
+"""The other tabs of a design: target, train and test, metrics, runtime."""
 
 from typing import Any
 
@@ -9,12 +9,6 @@ from viewfinder.data.check import summarise
 from viewfinder.web.editing import Editing
 from viewfinder.web.frame import card, fact, heading
 from viewfinder.web.tables import table
-
-AUGMENTATION = {
-    "color": "Brightness, contrast and hue",
-    "affine": "Flips and rotation",
-    "crop": "A random part of the image, enlarged to the whole",
-}
 
 
 def target(editing: Editing) -> None:
@@ -96,20 +90,6 @@ def metrics(editing: Editing) -> None:
         ui.label("This metric decides when to stop, and which epoch becomes the model.").classes("vf-soft")
         options = {name: f"{metric.title}: {metric.explanation}" for name, metric in known.items()}
         ui.radio(options, value=editing.design.metrics.optimize, on_change=choose)
-
-
-def augmentation(editing: Editing) -> None:
-    """Build the Data augmentation tab."""
-    ui.label("Random changes of the training images, so that the model does not learn them by heart.").classes(
-        "vf-soft"
-    )
-    with ui.grid().classes("w-full gap-4 grid-cols-1 md:grid-cols-3 items-start"):
-        for category, what in AUGMENTATION.items():
-            with card():
-                heading(category.capitalize(), 2)
-                ui.label(what).classes("vf-soft text-sm")
-                for name in type(getattr(editing.design.augmentation, category)).model_fields:
-                    editing.setting(f"augmentation.{category}.{name}")
 
 
 def runtime(editing: Editing) -> None:
