@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from viewfinder.errors import EngineError, InputError, NotFoundError, OvertakenError
 from viewfinder.messages import Message
-from viewfinder.rest.app import problem
+from viewfinder.rest.problems import problem
 from viewfinder.service.library import batches, trials
 from viewfinder.service.library.library import Library
 
