@@ -106,7 +106,7 @@ def _many(library: Library, model: Path, looking: Looking) -> None:
     def offer() -> None:
         place.clear()
         with place:
-            looking.send_many_through(Upload(sent))
+            looking.send_many_through(Upload(sent, ""))
 
     def refresh() -> None:
         """Draw the list when a batch came or changed its state; otherwise only say how far they are."""

@@ -1,7 +1,9 @@
 """Batches: uploaded images that a model predicts in the background, one batch at a time."""
 
 import asyncio
+import io
 import time
+import zipfile
 
 import polars as pl
 import pytest
@@ -75,6 +77,20 @@ def test_one_that_runs_is_stopped_after_an_image(library, upload, tmp_path, squa
     assert batch.state == "stopped"
     assert 0 < batch.done < 400
     assert not batch.csv.exists()
+
+
+def test_a_zip_is_unpacked(library, upload, images, squares_run):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in images.items():
+            archive.writestr(name, content)
+    batch = batches.of_upload(library, upload({"reds.zip": packed.getvalue()}), "reds", squares_run.path / "model")
+    torn = batches.of_upload(library, upload({"torn.zip": packed.getvalue()[:200]}), "torn", squares_run.path / "model")
+    over(batch, torn)
+    assert batch.error is None
+    assert pl.read_csv(batch.csv)["image"].to_list() == [f"reds/in/red {number}.png" for number in range(5)]
+    assert torn.state == "failed"
+    assert "torn.zip" in torn.error
 
 
 def test_what_cannot_be_predicted_is_said(library, upload, squares_run, tmp_path, images):

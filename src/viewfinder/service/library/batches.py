@@ -10,7 +10,7 @@ from viewfinder.data.sources.files import Tree
 from viewfinder.errors import NotFoundError, SourceError, ViewfinderError
 from viewfinder.run import read_model_info
 from viewfinder.service import predicting
-from viewfinder.service.library import uploads
+from viewfinder.service.library import uploads, zips
 from viewfinder.service.library.library import Library, new_id
 
 NICE = 10
@@ -106,8 +106,17 @@ def _work(library: Library, batch: Batch, files: Path) -> None:
             batch.state = "stopped"
 
 
+def _unpack(files: Path) -> None:
+    """Put in place of each zip that was sent what is in it; raise StoreError for one that cannot be unpacked."""
+    for archive in [path for path in files.iterdir() if zips.is_zip(path.name) and path.is_file()]:
+        into = files / archive.stem
+        zips.unpack(archive, into.with_name(f"{into.name}-{new_id()}") if into.exists() else into)
+        archive.unlink()
+
+
 def _predict(batch: Batch, files: Path) -> None:
     """Write the CSV: columns as in predictions.parquet, names relative to the upload, the model's threshold applied."""
+    _unpack(files)
     images = Tree(files).images
     if not images:
         raise SourceError(f"'{batch.name}' holds no images that can be read.")
