@@ -64,7 +64,8 @@ class Library:
 
     def _kept(self, path: Path, read: Callable[[], Judged]) -> Judged:
         said = path.parent / "run.json"  # it holds the threshold
-        key = path, *(one.stat().st_mtime_ns if one.is_file() else 0 for one in (path, said))
+        written, told = (one.stat().st_mtime_ns if one.is_file() else 0 for one in (path, said))
+        key = path, written, told
         if key not in self._judged:
             others = [(one, judged) for one, judged in self._judged.items() if one[0] != path]
             self._judged = dict(others[-(KEPT_RUNS - 1) :]) | {key: read()}
