@@ -62,8 +62,8 @@ def test_one_image_in_full_and_the_next_by_its_arrow_key(server, page, colors_ru
 
     page.goto(f"{server.url}/runs/colors/result")
     page.get_by_role("link", name="All test images").click()
+    expect(page.locator(".vf-gallery figcaption")).to_have_count(6)
     names = page.locator(".vf-gallery figcaption").all_inner_texts()
-    assert len(names) == 6
     page.locator(".vf-gallery figure a").first.click()
     page.wait_for_url("**/image?**")
     heading, status = page.get_by_role("heading", level=1), page.get_by_role("status")

@@ -101,7 +101,7 @@ def test_runs_made_elsewhere_are_opened(server, page, colors_run, tmp_path):
         server.stop()
         server.start(str(tmp_path / "my run"))
     page.goto(server.url)
-    expect(page.locator("a[href^='/analyses/']")).to_have_count(1)
+    expect(page.locator("a[href^='/analyses/'][href$='/runs']")).to_have_count(1)
     page.goto(re.search(r"is at (http://\S+/runs/\S+)", server.process.stderr.readline())[1])
     page.get_by_role("link", name="Result").click()
     expect(page.get_by_role("heading", name="Result of my run")).to_be_visible()

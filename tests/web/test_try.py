@@ -62,6 +62,7 @@ ALL_ARE_OTHERS = """(before) => {
 def give(page, kind, *paths):
     """Drop or paste files, as a person does."""
     files = [(path.name, "image/png", base64.b64encode(path.read_bytes()).decode()) for path in paths]
+    page.locator(".vf-drop").first.wait_for()
     page.evaluate(GIVE, [kind, files])
 
 
@@ -177,7 +178,7 @@ def test_previews_follow_a_change_of_a_setting(server, page):
     from playwright.sync_api import expect
 
     page.goto(server.url)
-    page.locator("a[href^='/analyses/']", has_text="squares").click()
+    page.get_by_role("link", name="squares", exact=True).first.click()
     page.get_by_role("link", name="Data augmentation").click()
     last = page.get_by_role("img", name="Epoch 6")
     expect(last).to_be_visible(timeout=60_000)

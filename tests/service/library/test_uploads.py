@@ -1,6 +1,5 @@
 """Uploads and zips of strangers: bounded, and inside of their folder."""
 
-import asyncio
 import io
 import os
 import stat
@@ -10,6 +9,7 @@ import zipfile
 import pytest
 from PIL import Image
 
+from coroutines import run_async
 from viewfinder.errors import NotFoundError, StoreError
 from viewfinder.service.library import uploads, zips
 
@@ -144,7 +144,7 @@ def send(library, identity, name, content):
     async def chunks():
         yield content
 
-    return asyncio.run(uploads.receive(library, identity, name, chunks()))
+    return run_async(uploads.receive(library, identity, name, chunks()))
 
 
 def test_what_is_there_is_told_for_who_goes_on(library):
