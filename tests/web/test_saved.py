@@ -52,6 +52,7 @@ def test_runs_are_named_sorted_compared_and_duplicated(server, page, filled):
     expect(names).to_have_text(["Run c", "Run b", "Run a"])  # the newest first
     title = page.get_by_role("columnheader", name="Best ROC AUC")
     title.click()
+    expect(title).to_have_attribute("aria-sort", "ascending")
     expect(names).to_have_text(["Run c", "Run b", "Run a"])
     title.press("Enter")  # by keyboard too
     expect(names).to_have_text(["Run a", "Run b", "Run c"])
