@@ -67,14 +67,18 @@ class RunPage:
                     )
                 with card():
                     heading(f"{self.metric.title} on the {self.split} split", 2)
-                    self.metrics = chart([line(self.metric.title, [])], *AXES)
+                    most = 1 if self.metric.higher_is_better else None
+                    self.metrics = chart([line(self.metric.title, [])], AXES[0], axis(scale=True, max=most))
+                with card():
+                    heading("Learning rate", 2)
+                    self.rates = chart([line("learning rate", [], showSymbol=False)], AXES[0], axis())
+                with card():
+                    heading("Log", 2)
+                    self.log = ui.log(max_lines=200).classes("w-full h-52")
+                    ui.link("What the trainer wrote", f"/files/runs/{self.now.row.id}/log.txt", new_tab=True)
             with card():
                 heading(f"The same images of the {self.split} split, judged after every epoch", 2)
                 self.latest = Latest(self.now.row.id)
-            with card():
-                heading("Log", 2)
-                self.log = ui.log(max_lines=200).classes("w-full h-40")
-                ui.link("What the trainer wrote", f"/files/runs/{self.now.row.id}/log.txt", new_tab=True)
             self.told = 0
             self._show()
             self.timer = ui.timer(REFRESH_S, self._refresh)
@@ -145,6 +149,7 @@ class RunPage:
             return [list(point) for point in zip(numbers, epochs[name], strict=True)] if numbers else []
 
         _plot(self.losses, [[list(p) for p in self.now.watched.steps], column(f"{self.split}_loss")])
+        _plot(self.rates, [[list(p) for p in self.now.watched.rates]])
         _plot(self.metrics, [column(f"{self.split}_{self.metric.name}")])
 
     async def _resume(self, more: int = 0) -> None:

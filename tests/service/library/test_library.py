@@ -4,6 +4,7 @@ import pytest
 
 from viewfinder.errors import ConflictError, DesignError, StoreError
 from viewfinder.service.library import analyses, datasets, runs
+from viewfinder.service.library.watch import Watch
 from viewfinder.store import Analysis, Run
 
 
@@ -88,3 +89,15 @@ def test_a_queued_run_is_claimed_once_and_a_stopped_one_never(library, analysis,
 def test_what_is_not_there_is_said(library):
     with pytest.raises(StoreError, match="There is no analysis 'gone'"):
         library.get(Analysis, "gone")
+
+
+def test_a_run_is_watched_from_its_first_event_to_its_last(colors_run):
+    told = Watch(colors_run).now()
+    epochs = colors_run.epochs()
+    assert [rate for at, rate in told.rates if at == epochs.height] == [epochs["learning_rate"][-1]]
+    assert told.steps[-1] == (epochs.height, pytest.approx(epochs["train_loss"][-1]))
+    lines = [line for line in told.notes if line.startswith("Epoch ")]
+    assert len(lines) == epochs.height
+    assert f"ROC AUC {epochs['test_roc_auc'][0]:.4f}, the best so far" in lines[0]
+    assert told.notes[0].startswith("Training begins on")
+    assert told.notes[-1] == f"Finished: {colors_run.info().reason}."

@@ -5,10 +5,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from viewfinder.events import AnyEvent, Diagnostic, Note, Step
+from viewfinder.events import AnyEvent, Diagnostic, Epoch, Failed, Finished, Note, Started, Step, Stopped
 from viewfinder.report import parts
 from viewfinder.run import RunFolder
 from viewfinder.service.progress import TrainingProgress
+from viewfinder.words import plural
 
 MOST_POINTS = 400
 REFRESH_S = 0.5
@@ -16,10 +17,11 @@ REFRESH_S = 0.5
 
 @dataclass
 class Watched:
-    """What a run told so far: where it stands, its losses by epoch (with fractions for steps), and its notes."""
+    """What a run told so far: where it stands, losses and rates by epoch (with fractions for steps), and its log."""
 
     progress: TrainingProgress
     steps: list[tuple[float, float]] = field(default_factory=list)
+    rates: list[tuple[float, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(self, event: AnyEvent) -> None:
@@ -27,15 +29,36 @@ class Watched:
         self.progress.add(event)
         match event:
             case Step():
-                self.steps.append((event.epoch - 1 + event.step / event.steps, event.loss))
+                at = event.epoch - 1 + event.step / event.steps
+                self.steps.append((at, event.loss))
+                self.rates.append((at, event.learning_rate))
                 if len(self.steps) > MOST_POINTS:
-                    del self.steps[1::2]
-            case Note():
-                self.notes.append(event.message)
-            case Diagnostic():
-                self.notes.append(f"{event.file}: {event.reason}")
+                    del self.steps[1::2], self.rates[1::2]
             case _:
-                pass
+                self.notes += self._line(event)
+
+    def _line(self, event: AnyEvent) -> list[str]:
+        """Return what an event adds to the log."""
+        match event:
+            case Note():
+                return [event.message]
+            case Diagnostic():
+                return [f"{event.file}: {event.reason}" if event.file else event.reason]
+            case Started():
+                began = "Training begins" if event.epoch == 1 else f"Training goes on in epoch {event.epoch}"
+                return [
+                    f"{began} on {event.device}: {plural(event.images, 'image')}, {plural(event.steps, 'step')} each."
+                ]
+            case Epoch():
+                value, best = event.metrics.get(self.progress.metric.name), ", the best so far" if event.best else ""
+                judged = f"{self.progress.metric.title} {'–' if value is None else f'{value:.4f}'}{best}"
+                return [f"Epoch {event.epoch}: {judged}; loss {event.loss:.4g}, {event.seconds:.0f} s."]
+            case Stopped() | Finished():
+                return [f"{event.type.capitalize()}: {event.reason}."]
+            case Failed():
+                return [event.error]
+            case _:
+                return []
 
 
 class Watch:
