@@ -84,6 +84,8 @@ NONE = {
     "batches.of_upload": "no operation yet; the page is /runs/{identity}/try, the command `predict`",
     "batches.stop": "no operation yet; the page is /runs/{identity}/try",
     "batches.stop_all": "done when the server ends",
+    "calibration.machine_speed": "a part of `outlook.outlook`",
+    "calibration.uncorrected": "a part of `outlook.outlook`",
     "datasets.add": "done by an import",
     "datasets.add_samples": "done when the server starts",
     "datasets.group_columns": "no operation yet: the columns by which a table can be split",

@@ -1,6 +1,7 @@
 """Designs: what was chosen, what follows from it, and changes that overwrite nobody else's."""
 
 import re
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from viewfinder.rest.here import Here, Id
 from viewfinder.rest.problems import JSON_BODY, documented
 from viewfinder.rest.strict import StrictRoute
 from viewfinder.service.library import analyses, datasets
+from viewfinder.service.library.calibration import machine_speed
 from viewfinder.service.library.library import Library
 from viewfinder.service.library.outlook import Outlook, outlook, parts
 from viewfinder.store import Analysis, Dataset
@@ -113,7 +115,7 @@ def _answer(library: Library, analysis: Analysis, response: Response) -> DesignA
         answer.whole = design
         dataset = library.get(Dataset, analysis.dataset_id)
         index = datasets.grouped(dataset, datasets.index(library, dataset), design.split.group_column)
-        found = outlook(parts(index, design), design)
+        found = outlook(parts(index, design), design, partial(machine_speed, library))
     except InputError as error:
         answer.obstacle = str(error)
         return answer

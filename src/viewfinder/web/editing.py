@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from viewfinder import design_file
@@ -10,6 +11,7 @@ from viewfinder.design import Design, resolve
 from viewfinder.errors import ConflictError, InputError
 from viewfinder.service.devices import Device, devices
 from viewfinder.service.library import analyses, datasets
+from viewfinder.service.library.calibration import machine_speed
 from viewfinder.service.library.examples import examples
 from viewfinder.service.library.library import Library
 from viewfinder.service.library.outlook import Parts, outlook, parts
@@ -40,6 +42,7 @@ class Editing:
         self.fields: dict[str, Setting] = {}
         self._told: list[tuple[Callable[[], object], Set[str]]] = []
         self._lasting = 0
+        self.speed = partial(machine_speed, library)
         self._parts: dict[Any, Parts] = {}
         self._outlooks: list[Any] = []  # the design that was looked at last, what divides it, and what it would do
         self._follow()
@@ -75,7 +78,7 @@ class Editing:
         if divides not in self._parts:
             grouped = datasets.grouped(self.dataset, self.index, design.split.group_column)
             self._parts[divides] = parts(grouped, design)
-        self._outlooks = [values, divides, outlook(self._parts[divides], design)]
+        self._outlooks = [values, divides, outlook(self._parts[divides], design, self.speed)]
 
     def _with_task(self, values: dict[str, Any]) -> dict[str, Any]:
         return {"task": self.dataset.task, **values}

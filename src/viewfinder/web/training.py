@@ -122,7 +122,7 @@ def _models(editing: Editing) -> None:
 
 
 def _epoch_time(editing: Editing, model: str) -> str:
-    seconds = seconds_per_epoch(editing.parts, editing.design, model)
+    seconds = seconds_per_epoch(editing.parts, editing.design, model, editing.speed)
     if seconds is None:
         return "Time per epoch shows in the first epoch"
     least, most = (round(value) for value in seconds)

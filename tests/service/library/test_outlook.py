@@ -1,18 +1,28 @@
 """What a design will do, before it is trained."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from viewfinder import catalogue, design_file
 from viewfinder.engine import build, layers
-from viewfinder.service.library.outlook import outlook, rates
+from viewfinder.service import launch
+from viewfinder.service.library import analyses, datasets, runs
+from viewfinder.service.library.calibration import machine_speed
+from viewfinder.service.library.outlook import outlook, parts, rates
 from viewfinder.service.source import Source, load
+from viewfinder.store import Analysis, Dataset
+
+
+def seen_of(source, design):
+    return outlook(parts(load(Source(source)), design), design)
 
 
 @pytest.mark.parametrize("retrained", [0, 3, 9])
 def test_the_share_that_learns_is_counted_on_the_network(colors, retrained):
     design = design_file.parse({"training": {"model": "efficientnet_lite0", "retrained_layers": retrained}})
-    seen = outlook(load(Source(colors)), design)
+    seen = seen_of(colors, design)
     row = catalogue.get("efficientnet_lite0")
     with torch.device("meta"):
         network = build.family(row).build(row, 3, "frozen")
@@ -26,7 +36,7 @@ def test_the_share_that_learns_is_counted_on_the_network(colors, retrained):
 def test_the_plotted_rate_warms_up_and_follows_the_schedule(colors):
     def plotted(**schedule):
         training = {"model": "efficientnet_lite0", "epochs": 6, "learning_rate": 0.01, "schedule": schedule}
-        return rates(outlook(load(Source(colors)), design_file.parse({"training": training})).design)
+        return rates(seen_of(colors, design_file.parse({"training": training})).design)
 
     line, example = plotted(kind="step", step_size=2, gamma=0.1)
     assert example == []
@@ -36,3 +46,22 @@ def test_the_plotted_rate_warms_up_and_follows_the_schedule(colors):
     line, example = plotted(kind="plateau", factor=0.1, patience=1)
     assert {rate for epoch, rate in line if epoch >= 1} == {0.01}  # flat: the metric decides
     assert min(rate for _, rate in example) == pytest.approx(0.0001)
+
+
+@pytest.mark.slow
+def test_the_estimate_learns_from_what_was_trained(library, tmp_path):
+    """Within a factor of 2 of what the next run takes, whatever this machine is and does besides."""
+    analysis = analyses.create(library, datasets.add_samples(library)[0], "Digits", {})
+    task = library.get(Dataset, analysis.dataset_id)
+    took = {}
+    for size in (32, 48):
+        training = {"model": "efficientnet_lite0", "input_size": size, "retrained_layers": 2, "epochs": 1}
+        analyses.replace(library, analysis.id, {"training": training, "runtime": {"devices": "cpu", "workers": 0}})
+        design = analyses.design_of(library, library.get(Analysis, analysis.id))
+        seen = outlook(parts(datasets.index(library, task), design), design, partial(machine_speed, library))
+        run = runs.create(library, library.get(Analysis, analysis.id))
+        launch.train(runs.folder(library, run))
+        runs.set_state(library, run, "finished")
+        took[size] = (runs.folder(library, run).epochs()["seconds"][0], seen.estimate.seconds_per_epoch)
+    seconds, (least, most) = took[48]
+    assert (least * most) ** 0.5 / 2 < seconds < (least * most) ** 0.5 * 2

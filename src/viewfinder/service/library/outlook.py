@@ -1,16 +1,18 @@
 """What a design will do, before it is trained: how much it learns on how many images, and how long that takes here."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 from viewfinder import catalogue, schedule
 from viewfinder.data import split
 from viewfinder.data.dataset import Dataset as Index
 from viewfinder.design import Design, PlateauSchedule, resolve
-from viewfinder.service.estimate import Estimate, estimate, measured_speed
+from viewfinder.service.estimate import Estimate, estimate
+from viewfinder.service.library.calibration import uncorrected
 from viewfinder.words import plural
 
+Speed = Callable[[str], float]
 SPLITS = ("train", "validation", "test")
 MOST_EPOCHS, MOST_POINTS = 10_000, 450  # in the plot of the learning rate
 SMALL = 200  # training images for each retrained layer, under which more layers than usual are likely too many
@@ -63,11 +65,11 @@ class Outlook:
         )
 
 
-def outlook(parts: Parts, design: Design) -> Outlook:
-    """Return what a design will do with a dataset of these parts."""
+def outlook(parts: Parts, design: Design, speed: Speed = uncorrected) -> Outlook:
+    """Return what a design will do with a dataset of these parts; `speed` tells that of this machine for a model."""
     resolved = resolve(design)
     judged = parts.images["validation"] or parts.images["test"]
-    expected = estimate(resolved, parts.images["train"], judged, speed=_speed)
+    expected = estimate(resolved, parts.images["train"], judged, speed=lambda: speed(resolved.training.model))
     return Outlook(resolved, parts.images, expected, _trained_share(resolved, len(parts.classes)))
 
 
@@ -87,16 +89,13 @@ def parts(index: Index, design: Design) -> Parts:
     return Parts({name: images[name] for name in SPLITS}, counts)
 
 
-def seconds_per_epoch(parts: Parts, design: Design, model: str) -> tuple[float, float] | None:
+def seconds_per_epoch(
+    parts: Parts, design: Design, model: str, speed: Speed = uncorrected
+) -> tuple[float, float] | None:
     """Return the (least, most) seconds that an epoch of another model would take; None where it cannot be known."""
     training = design.training.model_copy(update={"model": model, "input_size": "auto", "retrained_layers": "auto"})
     other = design.model_copy(update={"training": training})
-    return outlook(parts, other).estimate.seconds_per_epoch
-
-
-@cache
-def _speed() -> float:
-    return measured_speed()
+    return outlook(parts, other, speed).estimate.seconds_per_epoch
 
 
 def _trained_share(design: Design, classes: int) -> float:
