@@ -209,5 +209,5 @@ def test_the_pages_are_not_served_to_other_machines(type_in, host):
     code, out, told = type_in("serve", "--host", host)
     assert (code, out) == (2, "")
     assert told.startswith(
-        f"viewfinder: error: --host {host}: other machines could then use the pages without signing in"
+        f"viewfinder: error: --host {host}: other machines could use the pages, so it takes a password"
     )

@@ -35,6 +35,9 @@ def serve(
         Path | None,
         typer.Option("--password-file", metavar="FILE", help="A file that holds the password of the pages."),
     ] = None,
+    nice: Annotated[
+        int, typer.Option("--nice", min=0, max=19, help="How far trainings give way to what else runs here.")
+    ] = 10,
 ) -> None:
     """Open the web pages.
 
@@ -59,7 +62,7 @@ def serve(
         for folder in runs or ():
             _open(library, folder, address)
         _greet(library, entry, host, address)
-        app = create_app(library, LocalJobs(library), entry)
+        app = create_app(library, LocalJobs(library, nice), entry)
         Server(app, host, port, lambda: _part(library, address)).serve_until_stopped()
 
 
