@@ -8,6 +8,7 @@ ViewfinderError
 │   ├── RunError          a run folder is missing, in use, or not in a state for what was asked
 │   └── StoreError        the library cannot be used, or has no such thing
 │       ├── NotFoundError there is no such thing
+│       ├── StateError    something else needs it, or it is not in a state for what was asked
 │       ├── ConflictError somebody else changed the same value meanwhile
 │       └── OutdatedError somebody else changed the design since it was read
 ├── TrainingError         a training failed for a reason of its own
@@ -51,6 +52,10 @@ class StoreError(InputError):
 
 class NotFoundError(StoreError):
     """There is no such thing, or no longer."""
+
+
+class StateError(StoreError):
+    """Something else needs it, or it is not in a state for what was asked."""
 
 
 class ConflictError(StoreError):

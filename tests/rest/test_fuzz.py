@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 
 from viewfinder.rest.app import ROUTERS, create_rest
-from viewfinder.service.library import analyses, datasets, runs
+from viewfinder.service.library import access, analyses, datasets, runs, saved, system, trash
 
 pytestmark = pytest.mark.slow
 EXAMPLES = 20  # of each kind, for each operation and thing
@@ -27,13 +27,27 @@ def known(shown):
     """What of a request is fixed to what is there, by the beginning of the path or by operation."""
     ids = {"datasets": [row.id for row in datasets.datasets(shown)], "runs": [row.id for row in runs.runs(shown)]}
     ids["analyses"] = [row.id for row in analyses.analyses(shown)]
+    ids["saved-models"] = [saved.deploy(shown, row, name=row.name).saved_model_id for row in runs.runs(shown)[:1]]
+    ids["tokens"] = [access.create(shown, "fuzz").row.id]
     paths = {noun: [{"path_parameters": {"identity": one}} for one in found] for noun, found in ids.items()}
     bodies = {
         "create_analysis": [{"body": {"dataset": one}} for one in ids["datasets"]],
         "create_run": [{"body": {"analysis": one}} for one in ids["analyses"]],
     }
     designs = [{**one, "headers": {"If-Match": "*"}} for one in paths["analyses"]]
-    return {**paths, **bodies, "change_design": designs, "replace_design": designs}
+    none = {name: [] for name in ("try_run", "try_saved_model")}  # with a model that is there, an engine would start
+    bodies["compare_runs"] = [{"query": {"run": ids["runs"]}}]
+    bodies["get_backup"] = [{"path_parameters": {"name": system.back_up(shown).name}}]
+    changed = dict.fromkeys(("change_design", "replace_design", "replace_design_text"), designs)
+    return {**paths, **bodies, **none, **changed}
+
+
+@pytest.fixture(autouse=True)
+def restored(shown):
+    """What an operation deletes is there again for the next one."""
+    yield
+    for item in trash.items(shown):
+        trash.restore(shown, item.kind, item.id)
 
 
 def attack(strategy):
@@ -65,7 +79,7 @@ def test_whatever_is_sent_the_answer_is_documented(schema, known, name):
 
     operation = schema.find_operation_by_id(name)
     noun = operation.path.split("/")[1]
-    there = known.get(name) or (known.get(noun, []) if "{identity}" in operation.path else [])
+    there = known[name] if name in known else (known.get(noun, []) if "{identity}" in operation.path else [])
     right = [attack(operation.as_strategy(GenerationMode.POSITIVE, **fixed)) for fixed in ({}, *there)]
     wrong = [attack(operation.as_strategy(GenerationMode.NEGATIVE, **fixed)) for fixed in ({}, *there)]
     assert all(right), "nothing was sent"

@@ -1,5 +1,6 @@
 """Uploads and imports over REST."""
 
+import json
 import time
 
 import pytest
@@ -70,3 +71,22 @@ def test_what_cannot_be_imported_is_said(api, tmp_path):
     (tmp_path / "empty").mkdir()
     begun = api.post("/imports", json={"path": str(tmp_path / "empty")}).json()
     assert "holds no files" in finished(api, begun["id"])["error"]
+
+
+def test_an_interrupted_import_goes_on_or_is_given_up(api, colors, library):
+    """Two whose server was killed have nothing but their files."""
+    library.data_roots = (colors.parent,)
+    (library.home / "imports").mkdir()
+    for identity in ("one", "two"):
+        kept = {"name": "colors", "begun": 1.0, "path": str(colors), "error": None, "dataset": None}
+        (library.home / "imports" / f"{identity}.json").write_text(json.dumps(kept))
+    listed = api.get("/imports").json()["items"]
+    assert {one["id"]: one["interrupted"] for one in listed} == {"one": True, "two": True}
+    assert api.delete("/imports/two").status_code == 204
+    assert api.get("/imports/two").status_code == 404
+    assert api.post("/imports/one/again").status_code == 202
+    done = finished(api, "one")
+    assert (done["dataset"]["images"], done["interrupted"], done["doing"]) == (30, False, "images read")
+    refused = api.delete("/imports/one")
+    assert (refused.status_code, "was not interrupted" in refused.json()["detail"]) == (409, True)
+    assert api.get("/imports").json()["items"] == []

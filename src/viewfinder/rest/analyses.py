@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from viewfinder.rest.here import Here, Id
+from viewfinder.rest.naming import NameRequest
 from viewfinder.rest.paging import Limit, Offset, Page, located, page, part
 from viewfinder.rest.problems import JSON_BODY, documented
 from viewfinder.rest.strict import StrictRoute
-from viewfinder.service.library import analyses
+from viewfinder.service.library import analyses, names, trash
 from viewfinder.store import Analysis, Dataset
 
 router = APIRouter(tags=["analyses"], route_class=StrictRoute)
@@ -60,3 +61,15 @@ def list_analyses(library: Here, request: Request, limit: Limit = 50, offset: Of
 def get_analysis(library: Here, identity: Id) -> AnalysisAnswer:
     """Return an analysis."""
     return AnalysisAnswer.of(library.get(Analysis, identity))
+
+
+@router.patch("/analyses/{identity}", responses=documented(404, *JSON_BODY))
+def rename_analysis(library: Here, identity: Id, wanted: NameRequest) -> AnalysisAnswer:
+    """Give an analysis another name."""
+    return AnalysisAnswer.of(names.rename(library, library.get(Analysis, identity), wanted.name))
+
+
+@router.delete("/analyses/{identity}", status_code=HTTPStatus.NO_CONTENT, responses=documented(404, 409, 422))
+def delete_analysis(library: Here, identity: Id) -> None:
+    """Move an analysis to the trash, unless it has runs."""
+    trash.discard(library, library.get(Analysis, identity))

@@ -9,15 +9,25 @@ from starlette.routing import BaseRoute
 
 from viewfinder.rest import (
     analyses,
+    batches,
     catalogue,
+    comparing,
     datasets,
     designs,
     downloads,
     events,
+    history,
+    images,
     imports,
     results,
     runs,
+    saved_models,
     server,
+    system,
+    texts,
+    tokens,
+    trash,
+    trying,
     uploads,
 )
 from viewfinder.rest.problems import Problem, add_problems
@@ -26,15 +36,25 @@ from viewfinder.service.library.library import Library
 
 ROUTERS: tuple[APIRouter, ...] = (
     datasets.router,
+    images.router,
     imports.router,
     uploads.router,
     analyses.router,
     designs.router,
+    texts.router,
     runs.router,
+    history.router,
     events.router,
     results.router,
     downloads.router,
+    comparing.router,
+    saved_models.router,
+    trying.router,
+    batches.router,
+    trash.router,
     catalogue.router,
+    tokens.router,
+    system.router,
     server.router,
 )
 

@@ -1,5 +1,7 @@
 """Objects in images, as an answer has them."""
 
+from typing import Any
+
 from pydantic import BaseModel, Field
 
 from viewfinder.data.boxes import from_json
@@ -21,7 +23,12 @@ class FoundAnswer(BoxAnswer):
 
 def boxes(cell: str) -> list[BoxAnswer]:
     """Return the true objects of a cell of a table."""
-    return [BoxAnswer(**finite(box)) for box in from_json(cell)]
+    return plain(from_json(cell))
+
+
+def plain(objects: list[dict[str, Any]]) -> list[BoxAnswer]:
+    """Return true objects that are plain data."""
+    return [BoxAnswer(**finite(box)) for box in objects]
 
 
 def found(cell: str) -> list[FoundAnswer]:

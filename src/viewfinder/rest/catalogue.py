@@ -1,12 +1,16 @@
 """What can be chosen: models, their weights, tasks with their metrics, and the design's schema."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel
 
 from viewfinder import tasks
 from viewfinder.design import Design
+from viewfinder.rest.here import Here
+from viewfinder.rest.problems import documented
+from viewfinder.rest.raw import RAW
+from viewfinder.service.library import weight_files
 from viewfinder.service.models import models
 from viewfinder.service.weights import weights
 
@@ -78,6 +82,14 @@ def list_models() -> list[ModelAnswer]:
 def list_weights() -> list[WeightsAnswer]:
     """List the pretrained weight files, and where each is."""
     return [WeightsAnswer.model_validate(row) for row in weights()]
+
+
+@router.put("/weights/{name}", responses=documented(422), openapi_extra=RAW)
+async def receive_weights(
+    library: Here, name: Annotated[str, Path(max_length=200, description="Its name")], request: Request
+) -> WeightsAnswer:
+    """Send a weight file's bytes, as they are; only the published ones are kept."""
+    return WeightsAnswer.model_validate(await weight_files.receive(library, name, request.stream()))
 
 
 @router.get("/tasks")

@@ -1,20 +1,19 @@
-"""Datasets: what was imported, what is in it, and its images."""
+"""Datasets: what was imported, and what is in it."""
 
-from typing import Annotated, Any
-from urllib.parse import quote
+from http import HTTPStatus
+from typing import Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
 
 from viewfinder.data.check import summarise
 from viewfinder.data.diagnostics import Diagnostic
-from viewfinder.rest.boxes import BoxAnswer, boxes
 from viewfinder.rest.here import Here, Id
+from viewfinder.rest.naming import NameRequest
 from viewfinder.rest.paging import Limit, Offset, Page, page, part
-from viewfinder.rest.pictures import IMMUTABLE, JPEG, jpeg
-from viewfinder.rest.problems import documented
+from viewfinder.rest.problems import JSON_BODY, documented
 from viewfinder.rest.strict import StrictRoute
-from viewfinder.service.library import datasets, gallery
+from viewfinder.service.library import datasets, trash
 from viewfinder.store import Dataset
 
 router = APIRouter(tags=["datasets"], route_class=StrictRoute)
@@ -96,25 +95,6 @@ class DiagnosticAnswer(FindingAnswer):
         return cls(**found.as_dict())
 
 
-class ImageAnswer(BaseModel):
-    """An image: its label, or its objects, and the address of a small picture of it."""
-
-    image: str = Field(description="Its path below the dataset's root")
-    sha256: str
-    label: str | None
-    objects: list[BoxAnswer] | None
-    thumbnail: str
-
-    @classmethod
-    def of(cls, row: dict[str, Any], folder: str) -> "ImageAnswer":
-        """Return a row of the index as an answer; `folder` is the address of the thumbnails."""
-        objects = boxes(row["boxes"]) if row.get("boxes") is not None else None
-        thumbnail = f"{folder}/{quote(row['sha256'])}.jpg"
-        return cls(
-            image=row["image"], sha256=row["sha256"], label=row.get("label"), objects=objects, thumbnail=thumbnail
-        )
-
-
 @router.get("/datasets", responses=documented(422))
 def list_datasets(library: Here, request: Request, limit: Limit = 50, offset: Offset = 0) -> Page[DatasetAnswer]:
     """List the datasets, the newest first."""
@@ -143,28 +123,19 @@ def list_diagnostics(
     return page(request, [DiagnosticAnswer.of(one) for one in part(found, offset, limit)], len(found), offset)
 
 
-@router.get("/datasets/{identity}/images", responses=documented(404, 422))
-def list_images(
-    library: Here,
-    identity: Id,
-    request: Request,
-    shows: Annotated[str | None, Query(max_length=1000, description="Only images that show this class")] = None,
-    limit: Limit = 50,
-    offset: Offset = 0,
-) -> Page[ImageAnswer]:
-    """List the images of a dataset, in the order of their paths."""
-    rows, found = gallery.part(library, library.get(Dataset, identity), shows, offset, limit)
-    folder = f"{request.scope.get('root_path', '')}/datasets/{identity}/thumbnails"
-    return page(request, [ImageAnswer.of(row, folder) for row in rows], found, offset)
+@router.get("/datasets/{identity}/group-columns", responses=documented(404, 422))
+def list_group_columns(library: Here, identity: Id) -> list[str]:
+    """List the columns of a table by which images can be kept together in a split; none but for tables."""
+    return datasets.group_columns(library.get(Dataset, identity))
 
 
-@router.get(
-    "/datasets/{identity}/thumbnails/{sha256}.jpg", response_class=Response, responses=documented(404, 422) | JPEG
-)
-def get_thumbnail(
-    library: Here,
-    identity: Id,
-    sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="Of the image's bytes")],
-) -> Response:
-    """Return a small picture of an image, its objects drawn."""
-    return jpeg(gallery.thumbnail(library, library.get(Dataset, identity), sha256), IMMUTABLE)
+@router.patch("/datasets/{identity}", responses=documented(404, *JSON_BODY))
+def rename_dataset(library: Here, identity: Id, wanted: NameRequest) -> DatasetAnswer:
+    """Give a dataset another name."""
+    return DatasetAnswer.of(datasets.rename(library, identity, wanted.name))
+
+
+@router.delete("/datasets/{identity}", status_code=HTTPStatus.NO_CONTENT, responses=documented(404, 409, 422))
+def delete_dataset(library: Here, identity: Id) -> None:
+    """Move a dataset to the trash, unless analyses use it."""
+    trash.discard(library, library.get(Dataset, identity))

@@ -17,7 +17,7 @@ from viewfinder.rest.strict import StrictRoute
 from viewfinder.service.library import analyses, datasets
 from viewfinder.service.library.calibration import machine_speed
 from viewfinder.service.library.library import Library
-from viewfinder.service.library.outlook import Outlook, outlook, parts
+from viewfinder.service.library.outlook import Outlook, Parts, outlook, parts
 from viewfinder.store import Analysis, Dataset
 
 router = APIRouter(tags=["designs"], route_class=StrictRoute)
@@ -52,6 +52,7 @@ class OutlookAnswer(BaseModel):
     model_config = ConfigDict(from_attributes=True)
     sentence: str
     counts: dict[str, int] = Field(description="Images in each split")
+    classes: dict[str, dict[str, int]] = Field(description="Images or objects of each class in each split")
     trained_share: float = Field(description="Of the model's parameters, the share that learns")
     epochs: int
     may_end_early: bool
@@ -60,10 +61,10 @@ class OutlookAnswer(BaseModel):
     memory_mb: float
 
     @classmethod
-    def of(cls, found: Outlook) -> "OutlookAnswer":
-        """Return an outlook as an answer."""
+    def of(cls, found: Outlook, divided: Parts) -> "OutlookAnswer":
+        """Return an outlook on the parts of a dataset as an answer."""
         facts = {"sentence": found.sentence, "counts": found.counts, "trained_share": found.trained_share}
-        return cls(**facts, **vars(found.estimate))
+        return cls(**facts, classes=divided.classes, **vars(found.estimate))
 
 
 class DesignAnswer(BaseModel):
@@ -79,22 +80,22 @@ class DesignAnswer(BaseModel):
 @router.get(ADDRESS, responses=documented(404, 422))
 def get_design(library: Here, identity: Id, response: Response) -> DesignAnswer:
     """Return an analysis's design; its ETag is needed to change it."""
-    return _answer(library, library.get(Analysis, identity), response)
+    return answer(library, library.get(Analysis, identity), response)
 
 
 @router.patch(ADDRESS, responses=CHANGED)
 def change_design(library: Here, identity: Id, response: Response, values: Values, seen: Seen = None) -> DesignAnswer:
     """Change one or several values of a design, or none of them."""
-    return _answer(library, analyses.change_all(library, identity, values, _version(seen)), response)
+    return answer(library, analyses.change_all(library, identity, values, version(seen)), response)
 
 
 @router.put(ADDRESS, responses=CHANGED)
 def replace_design(library: Here, identity: Id, response: Response, design: Whole, seen: Seen = None) -> DesignAnswer:
     """Put another design in its place."""
-    return _answer(library, analyses.replace(library, identity, design, _version(seen)), response)
+    return answer(library, analyses.replace(library, identity, design, version(seen)), response)
 
 
-def _version(seen: str | None) -> int | None:
+def version(seen: str | None) -> int | None:
     """Return the version that an If-Match names; None: any."""
     if seen is None:
         words = "Send the ETag of the design you read as If-Match, so that nobody's change is lost."
@@ -105,19 +106,21 @@ def _version(seen: str | None) -> int | None:
     return int(found[1]) if found else 0  # no version is 0: what is not an ETag of ours is not that of the design
 
 
-def _answer(library: Library, analysis: Analysis, response: Response) -> DesignAnswer:
+def answer(library: Library, analysis: Analysis, response: Response) -> DesignAnswer:
+    """Return an analysis's design as an answer, with its ETag."""
     response.headers["ETag"] = f'"{analysis.version}"'
-    answer = DesignAnswer(
+    told = DesignAnswer(
         version=analysis.version, chosen=analyses.values_of(library, analysis), whole=None, outlook=None, obstacle=None
     )
     try:
         design = analyses.design_of(library, analysis)
-        answer.whole = design
+        told.whole = design
         dataset = library.get(Dataset, analysis.dataset_id)
         index = datasets.grouped(dataset, datasets.index(library, dataset), design.split.group_column)
-        found = outlook(parts(index, design), design, partial(machine_speed, library))
+        divided = parts(index, design)
+        found = outlook(divided, design, partial(machine_speed, library))
     except InputError as error:
-        answer.obstacle = str(error)
-        return answer
-    answer.whole, answer.outlook = found.design, OutlookAnswer.of(found)
-    return answer
+        told.obstacle = str(error)
+        return told
+    told.whole, told.outlook = found.design, OutlookAnswer.of(found, divided)
+    return told

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from viewfinder.errors import InputError
 from viewfinder.rest.datasets import DatasetAnswer
 from viewfinder.rest.here import Here, Id
-from viewfinder.rest.paging import located
+from viewfinder.rest.paging import Limit, Offset, Page, located, page, part
 from viewfinder.rest.problems import JSON_BODY, documented
 from viewfinder.rest.strict import StrictRoute
 from viewfinder.service.library import imports
@@ -26,20 +26,23 @@ class ImportRequest(BaseModel):
 
 
 class ImportAnswer(BaseModel):
-    """How far an import is: images read of those found, and at last the dataset or what went wrong."""
+    """How far an import is: `doing` is what `done` of `total` counts; at last the dataset, or what went wrong."""
 
     id: str
     name: str
+    doing: str
     done: int
     total: int
     dataset: DatasetAnswer | None
     error: str | None
+    interrupted: bool = Field(description="The server ended meanwhile; `again` goes on")
 
     @classmethod
     def of(cls, begun: imports.Import) -> "ImportAnswer":
         """Return an import as an answer."""
         row = DatasetAnswer.of(begun.dataset) if begun.dataset else None
-        return cls(id=begun.id, name=begun.name, done=begun.done, total=begun.total, dataset=row, error=begun.error)
+        same = ("id", "name", "doing", "done", "total", "error", "interrupted")
+        return cls(**{name: getattr(begun, name) for name in same}, dataset=row)
 
 
 @router.post("/imports", status_code=HTTPStatus.ACCEPTED, responses=documented(404, *JSON_BODY))
@@ -55,7 +58,26 @@ def begin_import(library: Here, request: Request, response: Response, wanted: Im
     return ImportAnswer.of(begun)
 
 
+@router.get("/imports", responses=documented(422))
+def list_imports(library: Here, request: Request, limit: Limit = 50, offset: Offset = 0) -> Page[ImportAnswer]:
+    """List the imports that go on, and those that were interrupted, the newest first."""
+    rows = imports.unfinished(library)
+    return page(request, [ImportAnswer.of(row) for row in part(rows, offset, limit)], len(rows), offset)
+
+
 @router.get("/imports/{identity}", responses=documented(404, 422))
 def get_import(library: Here, identity: Id) -> ImportAnswer:
     """Say how far an import is."""
     return ImportAnswer.of(imports.get(library, identity))
+
+
+@router.post("/imports/{identity}/again", status_code=HTTPStatus.ACCEPTED, responses=documented(404, 422))
+def import_again(library: Here, identity: Id) -> ImportAnswer:
+    """Go on with an interrupted import; any other is left as it is."""
+    return ImportAnswer.of(imports.again(library, identity))
+
+
+@router.delete("/imports/{identity}", status_code=HTTPStatus.NO_CONTENT, responses=documented(404, 409, 422))
+def give_up_import(library: Here, identity: Id) -> None:
+    """Forget an interrupted import, with the files that were uploaded for it."""
+    imports.give_up(library, identity)

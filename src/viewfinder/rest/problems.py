@@ -12,7 +12,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match
 
-from viewfinder.errors import ConflictError, InputError, NotFoundError, OutdatedError, RunError
+from viewfinder.errors import (
+    ConflictError,
+    EngineError,
+    InputError,
+    NotFoundError,
+    OutdatedError,
+    RunError,
+    StateError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 LONGEST = 4000  # characters of a detail; what was sent may be long, and is quoted
@@ -20,6 +28,7 @@ KINDS: tuple[tuple[type[InputError], HTTPStatus], ...] = (
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (OutdatedError, HTTPStatus.PRECONDITION_FAILED),
     (ConflictError, HTTPStatus.CONFLICT),
+    (StateError, HTTPStatus.CONFLICT),
     (RunError, HTTPStatus.CONFLICT),
     (InputError, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
@@ -56,6 +65,7 @@ EXAMPLES = {
     415: "The body is text/plain. Send application/json.",
     422: "training.epochs: '0' is not possible; it must be greater than or equal to 1 (or auto).",
     428: "Send the ETag of the design you read as If-Match, so that nobody's change is lost.",
+    503: "It took longer than 60 s and was given up. Try again.",
 }
 
 JSON_BODY = (400, 413, 415, 422)
@@ -75,6 +85,10 @@ def add_problems(app: FastAPI, routes: Callable[[], Sequence[BaseRoute]]) -> Non
     @app.exception_handler(InputError)
     def _input(request: Request, error: InputError) -> JSONResponse:
         return problem(next(status for kind, status in KINDS if isinstance(error, kind)), str(error))
+
+    @app.exception_handler(EngineError)
+    def _engine(request: Request, error: EngineError) -> JSONResponse:
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
     @app.exception_handler(RequestValidationError)
     def _validation(request: Request, error: RequestValidationError) -> JSONResponse:

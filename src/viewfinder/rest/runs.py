@@ -13,7 +13,7 @@ from viewfinder.rest.paging import Limit, Offset, Page, located, page, part
 from viewfinder.rest.problems import JSON_BODY, documented
 from viewfinder.rest.strict import StrictRoute
 from viewfinder.run import Status
-from viewfinder.service.library import runs, standing
+from viewfinder.service.library import names, runs, standing, trash
 from viewfinder.service.library.library import Library
 from viewfinder.service.progress import TrainingProgress
 from viewfinder.store import Analysis, Run
@@ -51,6 +51,14 @@ class ThresholdRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"threshold": 0.4}]})
     threshold: float = Field(ge=0, le=1)
+
+
+class RunChange(BaseModel):
+    """Another name, other notes; what is left out or null stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"notes": "One more layer."}]})
+    name: str | None = Field(None, min_length=1, max_length=200)
+    notes: str | None = Field(None, max_length=10_000)
 
 
 class BestAnswer(BaseModel):
@@ -103,11 +111,13 @@ class RunAnswer(BaseModel):
     substituted: str | None = None
     reason: str | None = None
     error: str | None
+    notes: str
 
     @classmethod
     def of(cls, library: Library, row: Run) -> "RunAnswer":
         """Return a run as an answer; of one that lost its folder, what is left."""
         facts = {"id": row.id, "analysis": row.analysis_id, "name": row.name, "state": row.state, "error": row.error}
+        facts["notes"] = row.notes
         try:
             info = runs.info(library, row)
         except RunError as error:
@@ -181,3 +191,20 @@ def use_threshold(library: Here, identity: Id, wanted: ThresholdRequest) -> RunA
     row = library.get(Run, identity)
     runs.use_threshold(library, row, wanted.threshold)
     return RunAnswer.of(library, row)
+
+
+@router.patch("/runs/{identity}", responses=documented(404, *JSON_BODY))
+def change_run(library: Here, identity: Id, wanted: RunChange) -> RunAnswer:
+    """Give a run another name or other notes."""
+    row = library.get(Run, identity)
+    if wanted.name is not None:
+        names.rename(library, row, wanted.name)
+    if wanted.notes is not None:
+        names.write_notes(library, row, wanted.notes)
+    return RunAnswer.of(library, library.get(Run, identity))
+
+
+@router.delete("/runs/{identity}", status_code=HTTPStatus.NO_CONTENT, responses=documented(404, 409, 422))
+def delete_run(library: Here, identity: Id) -> None:
+    """Move a run to the trash, unless it is not over or a saved model came from it."""
+    trash.discard(library, library.get(Run, identity))

@@ -8,10 +8,10 @@ from pydantic import BaseModel
 
 from viewfinder.rest.here import Here, Id
 from viewfinder.rest.problems import documented
+from viewfinder.rest.raw import RAW
 from viewfinder.service.library import uploads
 
 router = APIRouter(tags=["datasets"])
-RAW = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
 
 
 class UploadAnswer(BaseModel):

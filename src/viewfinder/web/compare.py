@@ -6,7 +6,6 @@ from typing import Any
 from nicegui import ui
 
 from viewfinder import tasks
-from viewfinder.errors import RunError
 from viewfinder.report.summary import duration
 from viewfinder.run import RunFolder
 from viewfinder.service import comparing
@@ -17,8 +16,6 @@ from viewfinder.store import Analysis, Run
 from viewfinder.web.chart import axis, chart, line
 from viewfinder.web.frame import card, heading, off_loop, page
 from viewfinder.web.tables import link_cells, table
-
-MOST_RUNS = 8
 
 
 @dataclass(frozen=True)
@@ -33,10 +30,7 @@ class Content:
 
 def content(library: Library, identities: list[str]) -> Content:
     """Read it; raise InputError for what cannot be compared."""
-    wanted = list(dict.fromkeys(identities))
-    if not 2 <= len(wanted) <= MOST_RUNS:
-        raise RunError(f"Choose 2 to {MOST_RUNS} runs to compare; {len(wanted)} were chosen.")
-    rows = [library.get(Run, identity) for identity in wanted]
+    rows = runs.to_compare(library, identities)
     folders = [runs.folder(library, row) for row in rows]
     analyses = [library.get(Analysis, row.analysis_id) for row in rows]
     return Content(rows, analyses, folders, comparing.compare(folders, [row.name for row in rows], chance=False))

@@ -1,7 +1,6 @@
 """Addresses under which the page What if sends images, and fetches what came of many."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from http import HTTPStatus
 
@@ -11,6 +10,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from viewfinder.errors import EngineError, InputError, NotFoundError, OvertakenError
 from viewfinder.messages import Message
 from viewfinder.rest.problems import problem
+from viewfinder.rest.raw import whole
 from viewfinder.service.library import batches, trials
 from viewfinder.service.library.library import Library
 
@@ -22,7 +22,7 @@ def add_trying(app: FastAPI, library: Library) -> None:
     async def _image(identity: str, name: str, request: Request) -> Response:
         try:
             trial = trials.get(library, identity)
-            content = await _body(request.stream())
+            content = await whole(request.stream(), trials.MOST_FILE_BYTES)
             return await _answered(library, trials.look(library, trial, name, content))
         except InputError as error:
             return _problem(error)
@@ -45,16 +45,6 @@ def add_trying(app: FastAPI, library: Library) -> None:
             return _problem(NotFoundError(f"'{batch.name}' has no predictions yet."))
         name = f"{batch.name}.csv"
         return FileResponse(batch.csv, headers={"X-Content-Type-Options": "nosniff"}, filename=name)
-
-
-async def _body(chunks: AsyncIterator[bytes]) -> bytes:
-    """Return what is sent; raise InputError when it is too much."""
-    content = bytearray()
-    async for chunk in chunks:
-        content += chunk
-        if len(content) > trials.MOST_FILE_BYTES:
-            raise InputError(f"The file is larger than {trials.MOST_FILE_BYTES >> 20} MB.")
-    return bytes(content)
 
 
 async def _answered(library: Library, asked: "Future[Message]") -> Response:

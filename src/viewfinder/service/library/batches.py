@@ -57,9 +57,14 @@ def of_upload(library: Library, identity: str, name: str, model: Path) -> Batch:
     return batch
 
 
+def batches(library: Library) -> list[Batch]:
+    """Return all batches since the server started, the newest first."""
+    return list(reversed(list(library.batches.values())))
+
+
 def of_model(library: Library, model: Path) -> list[Batch]:
     """Return the batches of a model since the server started, the newest first."""
-    return [batch for batch in reversed(list(library.batches.values())) if batch.model == model]
+    return [batch for batch in batches(library) if batch.model == model]
 
 
 def get(library: Library, identity: str) -> Batch:

@@ -109,10 +109,10 @@ def page(library: Library, dataset: Dataset, asked: Asked | None = None, number:
 
 
 def part(
-    library: Library, dataset: Dataset, shows: str | None = None, start: int = 0, most: int = PAGE
+    library: Library, dataset: Dataset, asked: Asked | None = None, start: int = 0, most: int = PAGE
 ) -> tuple[list[dict[str, str | None]], int]:
-    """Return at most so many rows of the index from `start` on, and how many there are in all."""
-    images = _selected(_content(library, dataset), Asked(shows=shows))
+    """Return at most so many rows of the images that were asked for, from `start` on, and how many there are in all."""
+    images = _selected(_content(library, dataset), asked or Asked())
     target = datasets.index(library, dataset).target.column
     return images.slice(start, most).select("image", "sha256", target).to_dicts(), images.height
 
@@ -185,10 +185,11 @@ def left_out(library: Library, dataset: Dataset, image: str, longest: int = THUM
     Only files inside of the dataset's root are looked at.
     """
     content = _content(library, dataset)
-    named = is_image(image) and image in content.findings["file"]
-    path = content.index.path(image).resolve()
-    inside = path.is_relative_to(content.index.root.resolve())
-    found = jpeg(path, (), longest) if named and inside else None
+    found = None
+    if is_image(image) and image in content.findings["file"]:
+        path = content.index.path(image).resolve()
+        inside = path.is_relative_to(content.index.root.resolve())
+        found = jpeg(path, (), longest) if inside else None
     if found is None:
         raise NotFoundError(f"'{image}' cannot be shown.")
     return found

@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from viewfinder.errors import NotFoundError, StoreError, ViewfinderError
+from viewfinder.errors import NotFoundError, StateError, StoreError, ViewfinderError
 from viewfinder.service.library import datasets, uploads, zips
 from viewfinder.service.library.library import Library, new_id, write
 from viewfinder.service.source import Source
@@ -90,11 +90,11 @@ def again(library: Library, identity: str) -> Import:
 
 
 def give_up(library: Library, identity: str) -> None:
-    """Forget an interrupted import, with the files that were uploaded for it; raise StoreError for any other."""
+    """Forget an interrupted import, with the files that were uploaded for it; raise StateError for any other."""
     with _beginning:
         found = get(library, identity)
         if not found.interrupted:
-            raise StoreError(f"The import of '{found.name}' was not interrupted, so there is nothing to give up.")
+            raise StateError(f"The import of '{found.name}' was not interrupted, so there is nothing to give up.")
         _remove_files(library, found)
         _record(library, identity).unlink(missing_ok=True)
 

@@ -1,12 +1,13 @@
 """Runs of analyses: asked for, queued, started one after the other, and read from their folders."""
 
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from viewfinder.errors import RunError
+from viewfinder.errors import InputError, RunError
 from viewfinder.events import Note
 from viewfinder.run import RunFolder, RunInfo
 from viewfinder.service.designs import Wanted
@@ -17,6 +18,7 @@ from viewfinder.service.training import reopen
 from viewfinder.store import Analysis, Dataset, Run
 
 FINAL = ("finished", "stopped", "failed")
+MOST_COMPARED = 8
 
 
 def create(library: Library, analysis: Analysis, name: str = "", request: str | None = None) -> Run:
@@ -56,6 +58,14 @@ def runs(library: Library, analysis: Analysis | None = None, state: str | None =
         query = query.where(Run.state == state)
     with library.database.reading() as session:
         return list(session.scalars(query))
+
+
+def to_compare(library: Library, identities: Sequence[str]) -> list[Run]:
+    """Return runs by their ids, each once; raise InputError unless they are few enough to be seen side by side."""
+    wanted = list(dict.fromkeys(identities))
+    if not 2 <= len(wanted) <= MOST_COMPARED:
+        raise InputError(f"Choose 2 to {MOST_COMPARED} runs to compare; {len(wanted)} were chosen.")
+    return [library.get(Run, identity) for identity in wanted]
 
 
 def folder(library: Library, run: Run) -> RunFolder:

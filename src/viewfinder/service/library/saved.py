@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from viewfinder.errors import NotFoundError, RunError, StoreError
+from viewfinder.errors import NotFoundError, RunError, StateError, StoreError
 from viewfinder.run import ModelInfo, read_model_info
 from viewfinder.service.library import history, names, runs
 from viewfinder.service.library.library import Library, new_id
@@ -56,6 +56,13 @@ def get_version(library: Library, model: SavedModel, number: int) -> Version:
 def folder(library: Library, version: Version) -> Path:
     """Return the folder that holds the model.json and the model.safetensors of a version."""
     return library.home / "models" / version.saved_model_id / str(version.number)
+
+
+def active_folder(library: Library, model: SavedModel) -> Path:
+    """Return the folder of the version in use; raise StateError when none is."""
+    if model.active is None:
+        raise StateError(f"No version of '{model.name}' is active.")
+    return folder(library, get_version(library, model, model.active))
 
 
 def origin(library: Library, version: Version) -> Origin:
@@ -167,11 +174,11 @@ def activate(library: Library, model: SavedModel, number: int) -> SavedModel:
 
 
 def roll_back(library: Library, model: SavedModel) -> SavedModel:
-    """Put the version before the active one to use, and return the saved model; raise StoreError when there is none."""
+    """Put the version before the active one to use, and return the saved model; raise StateError when there is none."""
     active = library.get(SavedModel, model.id).active or 0
     before = max((one.number for one in versions(library, model) if one.number < active), default=None)
     if before is None:
-        raise StoreError(f"'{model.name}' has no version before {active}.")
+        raise StateError(f"'{model.name}' has no version before {active}.")
     return activate(library, model, before)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from viewfinder.errors import NotFoundError, StoreError
+from viewfinder.errors import NotFoundError, StateError
 from viewfinder.service.library import datasets
 from viewfinder.service.library.library import Library
 from viewfinder.store import Analysis, Dataset, Run, SavedModel, Version
@@ -37,14 +37,14 @@ class Item:
 
 
 def discard(library: Library, row: Trashable) -> Item:
-    """Move something to the trash; raise StoreError while something else depends on it, which is named."""
+    """Move something to the trash; raise StateError while something else depends on it, which is named."""
     kind: type[Any] = type(row)
     with library.database.writing() as session:
         found = session.get(kind, row.id)
         if found is None or found.trashed is not None:
             raise NotFoundError(f"There is no {_kind(row)} '{row.name}' any more.")
         if reason := _needed(session, found):
-            raise StoreError(reason)
+            raise StateError(reason)
         found.trashed = library.clock()
     return _item(found)
 
@@ -69,14 +69,14 @@ def items(library: Library) -> list[Item]:
 def remove(library: Library, kind: str, identity: str) -> Item:
     """Remove something in the trash, and what is in the trash of it, for good; return what it was.
 
-    Raises NotFoundError when it is not in the trash, and StoreError when something else needs it.
+    Raises NotFoundError when it is not in the trash, and StateError when something else needs it.
     """
     with library.database.reading() as session:
         row = _in_trash(session, kind, identity)
         parts = [(_kind(part), part.id) for part in _parts(session, row)]
         reason = _needed(session, row)
     if reason:
-        raise StoreError(reason)
+        raise StateError(reason)
     for part in parts:
         remove(library, *part)
     _remove_for_good(library, row)
@@ -92,7 +92,7 @@ def empty(library: Library) -> int:
         try:
             remove(library, item.kind, item.id)
             removed += 1
-        except StoreError:
+        except StateError:
             continue  # it is still needed, or in use: next time
     _sweep(library)
     return removed
@@ -223,7 +223,7 @@ def _remove_for_good(library: Library, row: Any) -> None:
     try:
         _move_away(library, row)
     except OSError as error:
-        raise StoreError(f"The files of '{row.name}' are in use: {error.strerror or error}.") from None
+        raise StateError(f"The files of '{row.name}' are in use: {error.strerror or error}.") from None
     with library.database.writing() as session:
         if isinstance(row, SavedModel):
             session.execute(sa.delete(Version).where(Version.saved_model_id == row.id))

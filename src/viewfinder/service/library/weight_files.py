@@ -20,7 +20,7 @@ async def receive(library: Library, name: str, chunks: AsyncIterator[bytes]) -> 
     """
     name = PurePosixPath(name.replace("\\", "/")).name or "file"
     folder = library.home / "uploads" / new_id()
-    path = folder / name
+    path = folder / "sent"  # its name may be none of this system's
     size = 0
     try:
         folder.mkdir(parents=True)
