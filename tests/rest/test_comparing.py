@@ -22,7 +22,7 @@ def test_runs_stand_side_by_side_as_the_service_says(own, colors_run):
         found = api.get("/compare?run=colors&run=other").json()
     assert [run.pop("id") for run in found["runs"]] == ["colors", "other"]
     assert found == told
-    assert found["chance"][0]["reason"] == "6 shared test images: too few to tell (20 at least)."
+    assert found["chance"][0]["reason"] == "6 shared test images: too few to tell (30 at least)."
 
 
 @pytest.mark.parametrize(("query", "status"), [("run=colors", 422), ("run=colors&run=gone", 404), ("", 422)])

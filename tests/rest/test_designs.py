@@ -93,3 +93,22 @@ def test_what_is_wrong_is_said_in_the_words_of_the_command_line_and_nothing_is_s
     assert answer.status_code == 422
     assert words in answer.json()["detail"]
     assert design().json()["version"] == 1
+
+
+def test_a_design_file_is_put_in_place_and_becomes_a_command(api, analysis, design, colors):
+    def put(text, seen):
+        return api.put(f"/analyses/{analysis}/design.yaml", content=text, headers={"If-Match": seen})
+
+    text = "# mine\ntraining:\n  model: efficientnet_lite0\n  epochs: 3\n"
+    changed = put(text, '"1"')
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+    assert changed.json() == design().json()
+    assert changed.json()["chosen"]["training"] == {"model": "efficientnet_lite0", "epochs": 3}
+    assert changed.json()["outlook"]["classes"]["red"] == {"train": 8, "validation": 0, "test": 2}
+    assert put(text, '"1"').status_code == 412
+    for wrong in ("training: {epochs: no}", "task: detection", "- 1", b"\xff"):
+        refused = put(wrong, '"2"')
+        assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
+    command = api.get(f"/analyses/{analysis}/command").json()["command"]
+    assert command.startswith(f"viewfinder train {colors}")
+    assert "--set training.epochs=3" in command

@@ -50,7 +50,12 @@ def test_problems_have_their_form(api, method, path, body, status):
 
 @pytest.mark.parametrize(
     ("path", "allowed"),
-    [("/datasets", "GET"), ("/analyses", "GET, POST"), ("/analyses/a/design", "GET, PATCH, PUT"), ("/imports", "POST")],
+    [
+        ("/datasets", "GET"),
+        ("/imports", "GET, POST"),
+        ("/analyses/a/design", "GET, PATCH, PUT"),
+        ("/runs/a/stop", "POST"),
+    ],
 )
 def test_a_method_that_is_not_there_says_which_are(api, path, allowed):
     answer = api.delete(path)

@@ -1,4 +1,4 @@
-"""System: the disk, the queue, the trash, copies of the database, versions."""
+"""System: the disk, the queue, the trash, API tokens, copies of the database, versions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ from nicegui import run, ui
 
 from viewfinder.errors import InputError
 from viewfinder.report.html import moment
-from viewfinder.service.library import runs, system, trash
+from viewfinder.service.library import access, runs, system, trash
 from viewfinder.service.library.library import Library
 from viewfinder.service.library.system import Disk
-from viewfinder.store import Run
+from viewfinder.store import Run, Token
 from viewfinder.web.frame import card, fact, heading, off_loop, page
 from viewfinder.web.tables import link_cells, table
+from viewfinder.web.tokens import Tokens
 from viewfinder.words import megabytes
 
 PAGES = {"dataset": "/datasets/", "run": "/runs/", "saved model": "/models/"}
@@ -25,6 +26,7 @@ class Content:
 
     queue: list[Run]
     trash: list[trash.Item]
+    tokens: list[Token]
     backups: list[tuple[str, int]]
     versions: dict[str, str]
 
@@ -32,7 +34,8 @@ class Content:
 def content(library: Library) -> Content:
     """Read it."""
     copies = [(path.name, path.stat().st_size) for path in system.backups(library)]
-    return Content(runs.unfinished(library), trash.items(library), copies, system.versions())
+    tokens = access.tokens(library)
+    return Content(runs.unfinished(library), trash.items(library), tokens, copies, system.versions())
 
 
 async def system_page(library: Library) -> None:
@@ -43,6 +46,7 @@ async def system_page(library: Library) -> None:
         _queue(library, found.queue)
         _disk(library)
         _trash(library, found.trash)
+        Tokens(library, found.tokens).build()
         _backups(library, found.backups)
         _versions(library, found.versions)
 
