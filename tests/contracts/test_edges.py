@@ -147,7 +147,7 @@ NONE = {
     "trials.found": "a part of `trials.look`",
     "trials.get": "a part of the page /runs/{identity}/try",
     "trials.load": "a part of the page /runs/{identity}/try",
-    "trials.look_at_sample": "`trials.look` at a test image; the operations of a run have both",
+    "trials.look_at_sample": "of the page only: a program sends the bytes of the image to `try_run`",
     "uploads.folder_of": "a part of an import",
     "zips.inside": "a part of an upload",
     "zips.is_zip": "a plain value",

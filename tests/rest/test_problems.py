@@ -52,9 +52,9 @@ def test_problems_have_their_form(api, method, path, body, status):
     ("path", "allowed"),
     [
         ("/datasets", "GET"),
-        ("/imports", "GET, POST"),
+        ("/analyses", "GET, POST"),
         ("/analyses/a/design", "GET, PATCH, PUT"),
-        ("/runs/a/stop", "POST"),
+        ("/imports", "GET, POST"),
     ],
 )
 def test_a_method_that_is_not_there_says_which_are(api, path, allowed):

@@ -73,11 +73,8 @@ class VersionAnswer(BaseModel):
     @classmethod
     def of(cls, row: Version) -> "VersionAnswer":
         """Return a row as an answer."""
-        return cls(
-            saved_model=row.saved_model_id,
-            **{name: getattr(row, name) for name in ("number", "created", "notes")},
-            run=row.run_id,
-        )
+        same = {name: getattr(row, name) for name in ("number", "created", "notes")}
+        return cls(**same, saved_model=row.saved_model_id, run=row.run_id)
 
 
 class OriginAnswer(VersionAnswer):
