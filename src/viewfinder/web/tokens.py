@@ -96,6 +96,6 @@ def _secret(made: NewToken) -> None:
         ui.notify("Copied.")
 
     ui.label(f"Copy the token '{made.row.name}' now: it is shown only this once.")
-    with ui.row().classes("w-full items-center gap-3 no-wrap"):
+    with ui.row().classes("w-full items-center gap-3"):
         ui.label(made.secret).classes("vf-code vf-command grow")
         ui.button("Copy", icon="content_copy", on_click=copy).props("unelevated no-caps")
