@@ -10,7 +10,7 @@ from viewfinder.rest.app import ROUTERS, create_rest
 from viewfinder.service.library import access, analyses, datasets, runs, saved, system, trash
 
 pytestmark = pytest.mark.slow
-EXAMPLES = 20  # of each kind, for each operation and thing
+EXAMPLES = 12  # of each kind, for each operation and thing
 OPERATIONS = [route.name for router in ROUTERS for route in router.routes]
 CHECKS = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"]
 
