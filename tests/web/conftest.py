@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from viewfinder.service.library import analyses, datasets
+from viewfinder.service.library.library import Library
+from viewfinder.store import Run
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 START_S = 60
 
@@ -105,3 +109,18 @@ def server(tmp_path):
             made.stop()
         for folder in (made.home / "runs").glob("*"):
             (folder / "stop").touch()
+
+
+@pytest.fixture
+def shown(tmp_path, colors, squares, colors_run, squares_run):
+    """A library that holds a finished run of each task, named after its source; return their analyses by that name."""
+    library, made = Library.open(tmp_path / "home"), {}
+    for source, run in ((colors, colors_run), (squares, squares_run)):
+        analysis = analyses.create(library, datasets.add(library, source))
+        shutil.copytree(run.path, library.home / "runs" / source.name)
+        row = Run(source.name, analysis.id, f"On {source.name}", f"runs/{source.name}", "finished", 1.0)
+        with library.database.writing() as session:
+            session.add(row)
+        made[source.name] = analysis
+    library.database.close()
+    return made

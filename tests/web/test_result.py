@@ -2,28 +2,10 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
-from viewfinder.service.library import analyses, datasets
-from viewfinder.service.library.library import Library
-from viewfinder.store import Run
-
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def shown(tmp_path, colors, squares, colors_run, squares_run):
-    """A library that holds a finished run of each task, named after its source."""
-    library = Library.open(tmp_path / "home")
-    for source, run in ((colors, colors_run), (squares, squares_run)):
-        analysis = analyses.create(library, datasets.add(library, source))
-        shutil.copytree(run.path, library.home / "runs" / source.name)
-        row = Run(source.name, analysis.id, f"On {source.name}", f"runs/{source.name}", "finished", 1.0)
-        with library.database.writing() as session:
-            session.add(row)
-    library.database.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from viewfinder.service.library import analyses, datasets
 from viewfinder.service.library.calibration import machine_speed
 from viewfinder.service.library.examples import examples
 from viewfinder.service.library.library import Library
-from viewfinder.service.library.outlook import Parts, outlook, parts
+from viewfinder.service.library.outlook import Parts, outlook, parts_of
 from viewfinder.service.models import weights_at_hand
 from viewfinder.store import Analysis, Dataset
 from viewfinder.web.fields import Setting
@@ -36,6 +36,7 @@ class Editing:
     def __init__(self, library: Library, analysis: Analysis, dataset: Dataset, index: Index) -> None:
         self.library, self.analysis, self.dataset, self.index = library, analysis, dataset, index
         self.group_columns: list[str] = []
+        self.classes: list[dict[str, Any]] = []
         self.examples: dict[str, list[str]] = {}
         self.devices: list[Device] = []
         self.weights: dict[str, str] = {}
@@ -56,6 +57,7 @@ class Editing:
         if tab == "split":
             editing.group_columns = datasets.group_columns(dataset)
         elif tab == "target":
+            editing.classes = datasets.summary(library, dataset)["classes"]
             editing.examples = examples(editing.index)
         elif tab == "runtime":
             editing.devices = devices()
@@ -76,8 +78,7 @@ class Editing:
         design = design_file.parse(self._with_task(values))
         divides = design.split, design.target
         if divides not in self._parts:
-            grouped = datasets.grouped(self.dataset, self.index, design.split.group_column)
-            self._parts[divides] = parts(grouped, design)
+            self._parts[divides] = parts_of(self.dataset, self.index, design)
         self._outlooks = [values, divides, outlook(self._parts[divides], design, self.speed)]
 
     def _with_task(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -34,8 +34,7 @@ def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
             for text, address in PLACES:
                 ui.link(text, address)
             _sign_out()
-    with ui.column().classes("vf-page gap-5") as main:
-        main.props("role=main")
+    with ui.column().classes("vf-page gap-5"):
         yield
 
 

@@ -5,7 +5,6 @@ from typing import Any
 from nicegui import ui
 
 from viewfinder import tasks
-from viewfinder.data.check import summarise
 from viewfinder.web.editing import Editing
 from viewfinder.web.frame import card, fact, heading
 from viewfinder.web.tables import table
@@ -14,7 +13,7 @@ from viewfinder.web.tables import table
 def target(editing: Editing) -> None:
     """Build the Target tab: the classes that are learned, with examples of each."""
     counted = "objects" if editing.index.target.is_objects else "images"
-    rows = summarise(editing.index)["classes"]
+    rows = editing.classes
     chosen = editing.design.target.classes
     boxes: dict[str, ui.checkbox] = {}
 

@@ -137,7 +137,7 @@ def _backbone(seen: Outlook) -> None:
     """Draw the backbone as blocks; those that learn are lit."""
     training = seen.design.training
     layers, retrained = catalogue.get(training.model).layers, int(training.retrained_layers)
-    with ui.row().classes("gap-1 items-end").props('role=img aria-label="The layers of the backbone"'):
+    with ui.row().classes("w-full gap-1 items-end no-wrap").props('role=img aria-label="The layers of the backbone"'):
         for number, layer in enumerate(layers):
             lit = number >= len(layers) - retrained
             _block(layer.name, lit, 1.6 + 2.4 * (number + 1) / len(layers))
@@ -152,7 +152,7 @@ def _backbone(seen: Outlook) -> None:
 
 def _block(name: str, lit: bool, height_rem: float) -> None:
     color = "on" if lit else "off"
-    style = f"width: 1.7rem; height: {height_rem}rem; background: var(--vf-{color})"
+    style = f"flex: 0 1 1.7rem; height: {height_rem}rem; background: var(--vf-{color})"
     with ui.element("div").classes("rounded").style(style):
         ui.tooltip(f"{name}: {'learns' if lit else 'frozen'}")
 

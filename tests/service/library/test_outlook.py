@@ -10,7 +10,7 @@ from viewfinder.engine import build, layers
 from viewfinder.service import launch
 from viewfinder.service.library import analyses, datasets, runs
 from viewfinder.service.library.calibration import machine_speed
-from viewfinder.service.library.outlook import outlook, parts, rates
+from viewfinder.service.library.outlook import outlook, parts, parts_of, rates
 from viewfinder.service.source import Source, load
 from viewfinder.store import Analysis, Dataset
 
@@ -65,3 +65,12 @@ def test_the_estimate_learns_from_what_was_trained(library, tmp_path):
         took[size] = (runs.folder(library, run).epochs()["seconds"][0], seen.estimate.seconds_per_epoch)
     seconds, (least, most) = took[48]
     assert (least * most) ** 0.5 / 2 < seconds < (least * most) ** 0.5 * 2
+
+
+def test_what_divides_a_dataset_is_worked_out_once(library, colors):
+    row = datasets.add(library, colors)
+    index, design = datasets.index(library, row), design_file.parse({})
+    first = parts_of(row, index, design)
+    assert parts_of(row, index, design) is first
+    other = design_file.parse({"split": {"test_ratio": 0.4}, "target": {"classes": ["blue", "red"]}})
+    assert parts_of(row, index, other).images == {"train": 12, "validation": 0, "test": 8}

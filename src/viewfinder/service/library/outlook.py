@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from viewfinder import catalogue, schedule
 from viewfinder.data import split
 from viewfinder.data.dataset import Dataset as Index
-from viewfinder.design import Design, PlateauSchedule, resolve
+from viewfinder.design import Design, PlateauSchedule, Split, Target, resolve
 from viewfinder.service.estimate import Estimate, estimate
+from viewfinder.service.library import datasets
 from viewfinder.service.library.calibration import uncorrected
+from viewfinder.store import Dataset
 from viewfinder.words import plural
 
 Speed = Callable[[str], float]
 SPLITS = ("train", "validation", "test")
 MOST_EPOCHS, MOST_POINTS = 10_000, 450  # in the plot of the learning rate
 SMALL = 200  # training images for each retrained layer, under which more layers than usual are likely too many
+MOST_REMEMBERED = 32
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ class Outlook:
         )
 
 
+_lately: dict[tuple[str, Split, Target], Parts] = {}
+
+
 def outlook(parts: Parts, design: Design, speed: Speed = uncorrected) -> Outlook:
     """Return what a design will do with a dataset of these parts; `speed` tells that of this machine for a model."""
     resolved = resolve(design)
@@ -87,6 +93,21 @@ def parts(index: Index, design: Design) -> Parts:
             counts[one][name] += 1
     images = Counter(split_of)
     return Parts({name: images[name] for name in SPLITS}, counts)
+
+
+def parts_of(dataset: Dataset, index: Index, design: Design) -> Parts:
+    """Return `parts` of a kept dataset, of which `index` are the images; those of lately are remembered.
+
+    A dataset never changes, and dividing a hundred thousand images takes a second.
+    """
+    key = dataset.id, design.split, design.target
+    found = _lately.get(key)
+    if found is None:
+        found = parts(datasets.grouped(dataset, index, design.split.group_column), design)
+        while len(_lately) >= MOST_REMEMBERED:
+            _lately.pop(next(iter(_lately)), None)
+        _lately[key] = found
+    return found
 
 
 def seconds_per_epoch(

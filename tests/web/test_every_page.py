@@ -1,0 +1,175 @@
+"""Every page, in light, in dark and in a narrow window: readable by all, and never wider than the window.
+
+VIEWFINDER_SCREENSHOTS names a folder in which a picture of each is kept.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from viewfinder.service.library import saved
+from viewfinder.service.library.library import Library
+from viewfinder.store import Run, SavedModel
+
+pytestmark = pytest.mark.slow
+
+WIDE, NARROW = {"width": 1200, "height": 900}, {"width": 400, "height": 800}
+TABS = ("target", "split", "metrics", "augmentation", "training", "runtime")
+SERIOUS = ("serious", "critical")
+WIDER = """() => {
+    const most = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth <= most && document.body.scrollWidth <= most) return [];
+    const wide = [...document.body.querySelectorAll("*")].filter((one) => one.getBoundingClientRect().right > most + 1);
+    return wide.slice(-3).map((one) => one.outerHTML.slice(0, 120));
+}"""
+
+
+@pytest.fixture
+def filled(tmp_path, shown, colors, colors_run):
+    """That library with a second run to compare, a saved model and an interrupted import."""
+    library = Library.open(tmp_path / "home")
+    shutil.copytree(colors_run.path, library.home / "runs" / "again")
+    row = Run("again", shown["colors"].id, "Once more", "runs/again", "finished", 2.0, notes="one more layer")
+    with library.database.writing() as session:
+        session.add(row)
+    model = library.get(SavedModel, saved.deploy(library, row, None, name="Colour sorter").saved_model_id)
+    saved.deploy(library, row, model)
+    library.database.close()
+    (tmp_path / "home" / "imports").mkdir(exist_ok=True)
+    record = {"name": "my pets", "begun": 1, "path": str(colors), "error": None, "dataset": None}
+    (tmp_path / "home" / "imports" / "abcd1234.json").write_text(json.dumps(record))
+    return shown, model.id
+
+
+@pytest.fixture
+def server(filled, server):
+    """The server, over that library."""
+    return server
+
+
+@pytest.fixture
+def page(browser):
+    """A page into which the checker may be put."""
+    context = browser.new_context(viewport=WIDE, bypass_csp=True)
+    opened = context.new_page()
+    opened.set_default_timeout(30_000)
+    yield opened
+    context.close()
+
+
+def addresses(filled, colors):
+    """Return the address of every page by a name for it."""
+    shown, model = filled
+    classes, boxes = shown["colors"], shown["squares"]
+    return {
+        "home": "/",
+        "add": "/datasets/new",
+        "import": "/imports/abcd1234",
+        "dataset": f"/datasets/{boxes.dataset_id}",
+        "dataset image": f"/datasets/{boxes.dataset_id}?image=3.png",
+        **{f"design {tab}": f"/analyses/{classes.id}?tab={tab}" for tab in TABS},
+        "design of boxes": f"/analyses/{boxes.id}",
+        "run": "/runs/colors",
+        "run of boxes": "/runs/squares",
+        "result": "/runs/colors/result?every=1",
+        "result of boxes": "/runs/squares/result?every=1",
+        "test image": "/runs/squares/image?every=1&image=0",
+        "what if": "/runs/squares/try",
+        "runs": f"/analyses/{classes.id}/runs",
+        "compare": "/compare?run=colors&run=again",
+        "models": "/models",
+        "model": f"/models/{model}",
+        "weights": "/weights",
+        "system": "/system",
+        "not here": "/runs/gone",
+    }
+
+
+def opened(press, name):
+    """Return what presses a button and waits for its dialog."""
+
+    def does(page):
+        page.get_by_role("button", name=press, exact=True).click()
+        page.get_by_role("dialog").get_by_role("heading", name=name).wait_for()
+
+    return does
+
+
+def tried(page):
+    """Have a model look at a test image."""
+    page.get_by_role("button", name="Take a test image").click()
+    page.get_by_text("Answered in").wait_for(timeout=60_000)
+
+
+def previewed(page):
+    """Wait for the pictures of the augmentation."""
+    page.get_by_role("img", name="Epoch 6").wait_for(timeout=60_000)
+
+
+DOES = {"what if": tried, "design augmentation": previewed}
+DIALOGS = {
+    "text": opened("As text", "The design as text"),
+    "command": opened("As command", "The same as a command"),
+    "train": opened("Train", "Train"),
+}
+
+
+def settled(page):
+    """Wait until a page is drawn and moves no more."""
+    page.locator("h1").first.wait_for()
+    page.evaluate(
+        """async () => {
+            await document.fonts.ready;
+            await Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations < 9)
+                .map((one) => one.finished.catch(() => null)));
+        }"""
+    )
+
+
+def violations(page):
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:160]} {[each['message'] for each in node['any']][:1]}"
+        for one in found
+        if one["impact"] in SERIOUS
+        for node in one["nodes"][:4]
+    ]
+
+
+def looked_at(page, name):
+    """Return what is wrong with the page as it stands, in all its looks."""
+    wrong, folder = {}, os.environ.get("VIEWFINDER_SCREENSHOTS")
+    for look, size, scheme in (("light", WIDE, "light"), ("dark", WIDE, "dark"), ("narrow", NARROW, "dark")):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size(size)
+        settled(page)
+        wrong[f"{name}, {look}"] = page.evaluate(WIDER) if look == "narrow" else violations(page)
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name} {look}.png", full_page=True)
+    page.set_viewport_size(WIDE)
+    return {look: found for look, found in wrong.items() if found}
+
+
+def test_every_page_is_readable_by_all_and_fits_a_narrow_window(server, page, filled, colors, tmp_path):
+    pytest.importorskip("axe_playwright_python")
+    wrong, all_of_them = {}, addresses(filled, colors)
+    for name, address in all_of_them.items():
+        page.goto(f"{server.url}{address}")
+        settled(page)
+        DOES.get(name, settled)(page)
+        wrong |= looked_at(page, name)
+    for name, does in DIALOGS.items():
+        page.goto(f"{server.url}{all_of_them['design training']}")
+        does(page)
+        wrong |= looked_at(page, f"dialog {name}")
+    (tmp_path / "password").write_text("correct horse\n")
+    server.stop()
+    server.start("--password-file", str(tmp_path / "password"))
+    page.goto(f"{server.url}/")
+    wrong |= looked_at(page, "sign in")
+    assert not wrong, json.dumps(wrong, indent=1)
