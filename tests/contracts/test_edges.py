@@ -123,6 +123,7 @@ NONE = {
     "analyses.values_of": "a part of `analyses.design_of`",
     "analyses.with_value": "a plain value",
     "batches.stop_all": "done when the server ends",
+    "outlook.parts_of": "a part of `outlook.outlook`",
     "calibration.machine_speed": "a part of `outlook.outlook`",
     "calibration.uncorrected": "a part of `outlook.outlook`",
     "datasets.add": "done by an import",

@@ -1,6 +1,7 @@
 """API tokens, as the System page has them: made, shown once, listed, revoked."""
 
 from collections.abc import Callable
+from functools import partial
 
 from nicegui import ui
 
@@ -39,7 +40,7 @@ class Tokens:
         self.listed.clear()
         with self.listed:
             for token in self.tokens:
-                _row(token, lambda token=token: self._confirm(token))
+                _row(token, partial(self._confirm, token))
 
     async def _refresh(self) -> None:
         self.tokens = await off_loop(access.tokens, self.library)
