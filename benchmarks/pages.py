@@ -48,10 +48,7 @@ def write_images(root: Path, count: int) -> None:
 
 def analysis_of(library: Library, dataset: Dataset, values: dict[str, object]) -> Analysis:
     """Return a new analysis with some values of its design."""
-    made = analyses.create(library, dataset)
-    for name, value in values.items():
-        analyses.change(library, made.id, name, value)
-    return library.get(Analysis, made.id)
+    return analyses.change_all(library, analyses.create(library, dataset).id, values)
 
 
 def fill(home: Path, images: int) -> tuple[dict[str, str], Run, Run]:

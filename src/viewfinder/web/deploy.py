@@ -6,7 +6,7 @@ from viewfinder.errors import InputError
 from viewfinder.service.library import saved
 from viewfinder.service.library.library import Library
 from viewfinder.store import Run, SavedModel, Version
-from viewfinder.web.frame import card, heading, off_loop
+from viewfinder.web.frame import off_loop, titled_dialog
 
 NEW = "A new saved model"
 
@@ -40,8 +40,7 @@ async def _ask(library: Library, run: Run) -> None:
     def show() -> None:
         name.visible, use.visible = not model.value, bool(model.value)
 
-    with ui.dialog() as dialog, card():
-        heading("Deploy", 2)
+    with titled_dialog("Deploy") as dialog:
         ui.label("The model is copied, so that it stays as it is when the run goes on.").classes("vf-soft")
         model = ui.select({"": NEW, **{one.id: one.name for one in there}}, value="", label="As a version of")
         model.props("outlined dense").classes("w-full").on_value_change(show)

@@ -11,7 +11,7 @@ from viewfinder.service.library.library import Library
 from viewfinder.web import tabs
 from viewfinder.web.augmentation import augmentation
 from viewfinder.web.editing import Editing
-from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page
+from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page, titled_dialog
 from viewfinder.web.text import command_dialog, text_dialog
 from viewfinder.web.training import training
 from viewfinder.web.undo import delete_button
@@ -125,8 +125,7 @@ async def _ask(editing: Editing) -> None:
         ui.navigate.to(f"/runs/{made.id}")
 
     waiting = await off_loop(runs.unfinished, editing.library)
-    with ui.dialog() as dialog, card():
-        heading("Train", 2)
+    with titled_dialog("Train") as dialog:
         name = ui.input("Name", placeholder="Run").props("outlined dense autofocus").classes("w-full")
         ui.label(editing.outlook.sentence)
         with ui.row().classes("gap-8"):

@@ -72,6 +72,15 @@ def card(*classes: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def titled_dialog(title: str, *classes: str) -> Iterator[ui.dialog]:
+    """Lay out a dialog under its title, which also names it to those who do not see it."""
+    with ui.dialog() as dialog, card(*classes):
+        dialog.props["aria-label"] = title
+        heading(title, 2)
+        yield dialog
+
+
 def link_button(text: str, address: str, icon: str, look: str = "outline") -> ui.button:
     """Show a link that looks like a button."""
     return ui.button(text, icon=icon).props(f"{look} no-caps tag=a href={address} role=link")

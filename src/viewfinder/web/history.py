@@ -14,7 +14,7 @@ from viewfinder.service.library import history, names, runs
 from viewfinder.service.library.history import Entry
 from viewfinder.service.library.library import Library
 from viewfinder.store import Analysis, Run
-from viewfinder.web.frame import card, heading, link_button, off_loop, page
+from viewfinder.web.frame import card, heading, link_button, off_loop, page, titled_dialog
 from viewfinder.web.tables import table
 from viewfinder.web.undo import delete, undo_bar
 
@@ -172,8 +172,7 @@ def _edit(library: Library, row: Run, address: str) -> None:
             return
         ui.navigate.to(address)
 
-    with ui.dialog() as dialog, card():
-        heading("Name and notes", 2)
+    with titled_dialog("Name and notes") as dialog:
         name = ui.input("Name", value=row.name).props("outlined dense autofocus").classes("w-full")
         name.on("keydown.enter", pressed)
         notes = ui.textarea("Notes", value=row.notes).props("outlined dense").classes("w-full")

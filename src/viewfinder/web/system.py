@@ -12,7 +12,7 @@ from viewfinder.service.library import access, runs, system, trash
 from viewfinder.service.library.library import Library
 from viewfinder.service.library.system import Disk
 from viewfinder.store import Run, Token
-from viewfinder.web.frame import card, fact, heading, off_loop, page
+from viewfinder.web.frame import card, fact, heading, off_loop, page, titled_dialog
 from viewfinder.web.tables import link_cells, table
 from viewfinder.web.tokens import Tokens
 from viewfinder.words import megabytes
@@ -147,8 +147,7 @@ async def _restore(library: Library, item: trash.Item) -> None:
 
 def _confirm(library: Library, item: trash.Item) -> None:
     """Ask first: this cannot be undone."""
-    with ui.dialog() as dialog, card():
-        heading(f"Delete '{item.name}' for good?", 2)
+    with titled_dialog(f"Delete '{item.name}' for good?") as dialog:
         ui.label("Its files are removed. This cannot be undone.")
         with ui.row().classes("w-full justify-end"):
             ui.button("Cancel", on_click=dialog.close).props("flat no-caps autofocus")

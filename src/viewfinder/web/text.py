@@ -6,7 +6,7 @@ from viewfinder import design_file
 from viewfinder.errors import InputError
 from viewfinder.service.library import texts
 from viewfinder.web.editing import Editing
-from viewfinder.web.frame import card, heading, off_loop
+from viewfinder.web.frame import off_loop, titled_dialog
 
 
 def text_dialog(editing: Editing) -> None:
@@ -24,8 +24,7 @@ def text_dialog(editing: Editing) -> None:
             dialog.close()
             ui.notify("The design is the one you pasted.")
 
-    with ui.dialog() as dialog, card("vf-dialog"):
-        heading("The design as text", 2)
+    with titled_dialog("The design as text", "vf-dialog") as dialog:
         ui.label("A design file, as `viewfinder train --design` takes it. Change it here, or paste another.").classes(
             "vf-soft"
         )
@@ -42,8 +41,7 @@ def text_dialog(editing: Editing) -> None:
 async def command_dialog(editing: Editing) -> None:
     """Show the command that trains this design, to be copied."""
     command = await off_loop(texts.command, editing.library, editing.analysis)
-    with ui.dialog() as dialog, card("vf-dialog"):
-        heading("The same as a command", 2)
+    with titled_dialog("The same as a command", "vf-dialog") as dialog:
         ui.label("It trains this design on these images from a terminal on this machine.").classes("vf-soft")
         ui.label(command).classes("vf-code vf-command")
         with ui.row().classes("w-full justify-end"):
