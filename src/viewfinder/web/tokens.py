@@ -11,7 +11,7 @@ from viewfinder.service.library import access
 from viewfinder.service.library.access import NewToken
 from viewfinder.service.library.library import Library
 from viewfinder.store import Token
-from viewfinder.web.frame import card, heading, off_loop
+from viewfinder.web.frame import card, heading, off_loop, titled_dialog
 
 WHAT = "Programs on other machines sign in with a token; each has a name that says what it is for."
 
@@ -71,8 +71,7 @@ class Tokens:
             self.made.clear()
             await self._refresh()
 
-        with ui.dialog() as dialog, card():
-            heading(f"Revoke '{token.name}'?", 2)
+        with titled_dialog(f"Revoke '{token.name}'?") as dialog:
             ui.label("Programs that use it are let in no more. This cannot be undone.")
             with ui.row().classes("w-full justify-end"):
                 ui.button("Cancel", on_click=dialog.close).props("flat no-caps autofocus")
