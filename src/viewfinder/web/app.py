@@ -40,6 +40,7 @@ from viewfinder.web.sockets import Sockets
 from viewfinder.web.trying import add_trying
 
 DAY_S = 24 * 3600
+RESPONSE_S = 30  # a page of a very large dataset may take longer than NiceGUI's three seconds on a busy machine
 Build = TypeVar("Build", bound=Callable[..., Awaitable[None]])
 
 
@@ -94,7 +95,7 @@ def _page(address: str) -> Callable[[Build], Build]:
                     ui.label(str(error)).props("role=alert")
                     frame.link_button("Home", "/", "home")
 
-        ui.page(address)(built)
+        ui.page(address, response_timeout=RESPONSE_S)(built)
         return build
 
     return register
