@@ -94,6 +94,7 @@ def opened(press, name):
     def does(page):
         page.get_by_role("button", name=press, exact=True).click()
         page.get_by_role("dialog").get_by_role("heading", name=name).wait_for()
+        page.wait_for_timeout(500)  # it fades in
 
     return does
 
