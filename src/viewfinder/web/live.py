@@ -74,7 +74,7 @@ class RunPage:
                     self.rates = chart([line("learning rate", [], showSymbol=False)], AXES[0], axis())
                 with card():
                     heading("Log", 2)
-                    self.log = ui.log(max_lines=200).classes("w-full h-52")
+                    self.log = ui.log(max_lines=200).classes("w-full h-52").props("tabindex=0")
                     ui.link("What the trainer wrote", f"/files/runs/{self.now.row.id}/log.txt", new_tab=True)
             with card():
                 heading(f"The same images of the {self.split} split, judged after every epoch", 2)
