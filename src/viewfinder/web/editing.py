@@ -78,7 +78,7 @@ class Editing:
         design = design_file.parse(self._with_task(values))
         divides = design.split, design.target
         if divides not in self._parts:
-            self._parts[divides] = parts_of(self.dataset, self.index, design)
+            self._parts[divides] = parts_of(self.library, self.dataset, self.index, design)
         self._outlooks = [values, divides, outlook(self._parts[divides], design, self.speed)]
 
     def _with_task(self, values: dict[str, Any]) -> dict[str, Any]:

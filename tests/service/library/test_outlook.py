@@ -70,7 +70,8 @@ def test_the_estimate_learns_from_what_was_trained(library, tmp_path):
 def test_what_divides_a_dataset_is_worked_out_once(library, colors):
     row = datasets.add(library, colors)
     index, design = datasets.index(library, row), design_file.parse({})
-    first = parts_of(row, index, design)
-    assert parts_of(row, index, design) is first
+    first = parts_of(library, row, index, design)
+    assert first == parts(index, design)
+    assert parts_of(library, row, index.select(["blue", "red"]), design) == first  # it is read, not divided again
     other = design_file.parse({"split": {"test_ratio": 0.4}, "target": {"classes": ["blue", "red"]}})
-    assert parts_of(row, index, other).images == {"train": 12, "validation": 0, "test": 8}
+    assert parts_of(library, row, index, other).images == {"train": 12, "validation": 0, "test": 8}

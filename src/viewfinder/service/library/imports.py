@@ -3,14 +3,16 @@
 Each has a small file in `imports/` of the library, which says what it reads and how it ended.
 """
 
+import contextlib
 import json
 import shutil
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from viewfinder.errors import NotFoundError, StateError, StoreError, ViewfinderError
-from viewfinder.service.library import datasets, uploads, zips
+from viewfinder import design_file
+from viewfinder.errors import InputError, NotFoundError, StateError, StoreError, ViewfinderError
+from viewfinder.service.library import datasets, outlook, uploads, zips
 from viewfinder.service.library.library import Library, new_id, write
 from viewfinder.service.source import Source
 from viewfinder.store import Dataset
@@ -111,11 +113,20 @@ def _work(library: Library, begun: Import) -> None:
     try:
         source = Source(_settled(library, begun))
         begun.doing, begun.done, begun.total = "images read", 0, 0
-        begun.dataset = datasets.add(library, source, name=begun.name, progress=begun.progress)
+        begun.dataset = _ready(library, datasets.add(library, source, name=begun.name, progress=begun.progress))
     except Exception as error:  # noqa: BLE001 - this is a thread's edge: the page shows what went wrong
         _remove_files(library, begun)
         begun.error = str(error) if isinstance(error, ViewfinderError) else f"{type(error).__name__}: {error}"
     _remember(library, begun)
+
+
+def _ready(library: Library, row: Dataset) -> Dataset:
+    """Return a dataset after working out what its pages show first."""
+    index = datasets.index(library, row)
+    datasets.summary(library, row)
+    with contextlib.suppress(InputError):  # what cannot be divided is said on the Design page
+        outlook.parts_of(library, row, index, design_file.parse({"task": row.task}))
+    return row
 
 
 def _settled(library: Library, begun: Import) -> Path:

@@ -1,16 +1,19 @@
 """What a design will do, before it is trained: how much it learns on how many images, and how long that takes here."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from viewfinder import catalogue, schedule
 from viewfinder.data import split
 from viewfinder.data.dataset import Dataset as Index
-from viewfinder.design import Design, PlateauSchedule, Split, Target, resolve
+from viewfinder.design import Design, PlateauSchedule, resolve
 from viewfinder.service.estimate import Estimate, estimate
 from viewfinder.service.library import datasets
 from viewfinder.service.library.calibration import uncorrected
+from viewfinder.service.library.library import Library, write
 from viewfinder.store import Dataset
 from viewfinder.words import plural
 
@@ -18,7 +21,6 @@ Speed = Callable[[str], float]
 SPLITS = ("train", "validation", "test")
 MOST_EPOCHS, MOST_POINTS = 10_000, 450  # in the plot of the learning rate
 SMALL = 200  # training images for each retrained layer, under which more layers than usual are likely too many
-MOST_REMEMBERED = 32
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,6 @@ class Outlook:
         )
 
 
-_lately: dict[tuple[str, Split, Target], Parts] = {}
-
-
 def outlook(parts: Parts, design: Design, speed: Speed = uncorrected) -> Outlook:
     """Return what a design will do with a dataset of these parts; `speed` tells that of this machine for a model."""
     resolved = resolve(design)
@@ -95,19 +94,21 @@ def parts(index: Index, design: Design) -> Parts:
     return Parts({name: images[name] for name in SPLITS}, counts)
 
 
-def parts_of(dataset: Dataset, index: Index, design: Design) -> Parts:
-    """Return `parts` of a kept dataset, of which `index` are the images; those of lately are remembered.
+def parts_of(library: Library, dataset: Dataset, index: Index, design: Design) -> Parts:
+    """Return `parts` of a kept dataset, of which `index` are the images; made once, then kept.
 
-    A dataset never changes, and dividing a hundred thousand images takes a second.
+    A dataset never changes, and dividing a hundred thousand images takes a second. What a table groups is read anew.
     """
-    key = dataset.id, design.split, design.target
-    found = _lately.get(key)
-    if found is None:
-        found = parts(datasets.grouped(dataset, index, design.split.group_column), design)
-        while len(_lately) >= MOST_REMEMBERED:
-            _lately.pop(next(iter(_lately)), None)
-        _lately[key] = found
-    return found
+    if design.split.group_column:
+        return parts(datasets.grouped(dataset, index, design.split.group_column), design)
+    key = hashlib.sha256(f"{design.split.model_dump_json()} {design.target.model_dump_json()}".encode()).hexdigest()
+    kept = library.home / "datasets" / dataset.id / "parts" / f"{key[:16]}.json"
+    try:
+        return Parts(**json.loads(kept.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        found = parts(index, design)
+        write(kept, json.dumps(asdict(found)).encode())
+        return found
 
 
 def seconds_per_epoch(
