@@ -40,7 +40,13 @@ def one_step(row, network, retrained, batch_norm):
     boxes = np.array([[8.0, 8.0, 40.0, 40.0]]) if row.task == "detection" else np.zeros((0, 4))
     batch = task.batch(
         [
-            Example(Item("", ""), rng.integers(0, 255, (px, px, 3), dtype=np.uint8), boxes, np.array([n]), (px, px))
+            Example(
+                Item("", "", boxes=()),
+                rng.integers(0, 255, (px, px, 3), dtype=np.uint8),
+                boxes,
+                np.array([n]),
+                (px, px),
+            )
             for n in range(2)
         ]
     )

@@ -114,6 +114,10 @@ def test_a_run_is_deployed_rolled_back_and_downloaded(server, page):
     address = newest.get_by_role("link", name=re.compile("Download")).get_attribute("href")
     content = page.request.get(f"{server.url}{address}").body()
     assert sorted(zipfile.ZipFile(io.BytesIO(content)).namelist()) == ["model.json", "model.safetensors"]
+    page.get_by_role("link", name="Try it").click()
+    expect(page.get_by_role("heading", name="Try Colour sorter")).to_be_visible()
+    page.get_by_role("button", name="Take a test image").click()
+    expect(page.locator(".vf-try-said")).to_contain_text("Answered in")
     page.goto(server.url)
     expect(page.get_by_text("Version 2 is active: ROC AUC")).to_be_visible()
 

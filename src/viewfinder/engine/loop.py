@@ -73,7 +73,6 @@ class Trainer:
         self.optimizer = self._optimizer()
         self.progress = checkpoint.load(run, self.network, self.optimizer)
         self.told: set[str] = set()
-        self.followed = followed(self.splits[self.monitored]["image"].to_list())
         self._extend_patience()
 
     # -- set-up -------------------------------------------------------------------------------------------------------
@@ -265,7 +264,12 @@ class Trainer:
             "images_per_second": round(progress.images / max(progress.seconds, 1e-9), 3),
         }
         progress.next_epoch(row)
-        self.run.write_latest(judgement.predictions.filter(pl.col("image").is_in(self.followed)), epoch)
+        self.run.write_latest(
+            judgement.predictions.filter(
+                pl.col("image").is_in(followed(self.splits[self.monitored]["image"].to_list()))
+            ),
+            epoch,
+        )
         best = self._best_epoch() == epoch
         if best:
             self._keep(judgement, measures.get("threshold"))

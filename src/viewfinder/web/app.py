@@ -143,6 +143,10 @@ def _pages(library: Library) -> None:
     async def _try(identity: str) -> None:
         await what_if.of_run(library, identity)
 
+    @_page("/models/{identity}/try")
+    async def _try_saved(identity: str) -> None:
+        await what_if.of_saved(library, identity)
+
     @_page("/runs/{identity}/result")
     async def _result(identity: str, looking: Annotated[Looking, Depends()]) -> None:
         await result.result(library, identity, looking)

@@ -93,6 +93,8 @@ async def model(library: Library, identity: str) -> None:
                 )
                 back.props("outline no-caps").set_enabled(any(_before(row, one.version) for one in found.origins))
                 delete_button(library, row, "/models")
+                if row.active is not None:
+                    link_button("Try it", f"{address}/try", "image_search")
         for origin in found.origins:
             _version(library, row, origin, lambda number: change(lambda: saved.activate(library, row, number)))
 

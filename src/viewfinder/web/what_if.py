@@ -8,11 +8,11 @@ from nicegui.element import Element
 
 from viewfinder.errors import InputError, ViewfinderError
 from viewfinder.run import ModelInfo, read_model_info
-from viewfinder.service.library import batches, runs, trials
+from viewfinder.service.library import batches, runs, saved, trials
 from viewfinder.service.library.batches import Batch
 from viewfinder.service.library.library import Library
 from viewfinder.service.library.trials import Samples, Trial
-from viewfinder.store import Analysis, Run
+from viewfinder.store import Analysis, Run, SavedModel
 from viewfinder.web.add import Upload
 from viewfinder.web.frame import card, heading, off_loop, page
 from viewfinder.words import plural
@@ -53,6 +53,23 @@ async def of_run(library: Library, identity: str) -> None:
     row, analysis, model, samples = await off_loop(read)
     path = [(analysis.name, f"/analyses/{analysis.id}"), (row.name, f"/runs/{row.id}")]
     await what_if(library, row.name, path, model, samples)
+
+
+async def of_saved(library: Library, identity: str) -> None:
+    """Build the page for the version of a saved model that is in use; raise StateError when none is."""
+
+    def read() -> tuple[SavedModel, Path, Samples]:
+        row = library.get(SavedModel, identity)
+        version = saved.get_version(library, row, row.active) if row.active else None
+        model = saved.active_folder(library, row)
+        try:
+            samples = Samples.of_run(runs.folder(library, library.get(Run, version.run_id))) if version else None
+        except InputError:  # the run is gone; the version is a copy
+            samples = None
+        return row, model, samples or Samples(model)
+
+    row, model, samples = await off_loop(read)
+    await what_if(library, row.name, [("Models", "/models"), (row.name, f"/models/{row.id}")], model, samples)
 
 
 async def what_if(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
 from typing import Any
 
+from viewfinder import catalogue
 from viewfinder.errors import WeightsError
 from viewfinder.service.library.library import Library, new_id
 from viewfinder.service.weights import add_weights
@@ -20,7 +21,8 @@ async def receive(library: Library, name: str, chunks: AsyncIterator[bytes]) -> 
     """
     name = PurePosixPath(name.replace("\\", "/")).name or "file"
     folder = library.home / "uploads" / new_id()
-    path = folder / "sent"  # its name may be none of this system's
+    known = {row.weights.file for row in catalogue.ROWS}
+    path = folder / (name if name in known else "sent")  # any other name may be none of this system's
     size = 0
     try:
         folder.mkdir(parents=True)
