@@ -97,6 +97,9 @@ def test_the_threshold_is_tried_live_and_used(server, page, squares_run):
 def test_what_is_not_there_is_said(server, page):
     from playwright.sync_api import expect
 
+    page.goto(f"{server.url}/runs/colors/image?image=999")
+    expect(page.get_by_role("alert")).to_contain_text("There is no such test image")
+    expect(page.get_by_role("banner")).to_have_count(1)
     for address in ("/runs/gone", "/runs/gone/result", "/analyses/gone", "/datasets/gone", "/imports/gone"):
         page.goto(f"{server.url}{address}")
         expect(page.get_by_role("alert")).to_contain_text("There is no")

@@ -1,6 +1,7 @@
 """What is taken for what: the confusion matrix, and for a detector what another threshold would make of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from nicegui import ui
@@ -104,7 +105,7 @@ class Threshold:
             while self.view != (wanted := View(self.threshold.value, self.iou.value)):
                 self.view = wanted
                 counted = await off_loop(self.judged.counted, wanted)
-                now = Looking(threshold=wanted.threshold, iou=wanted.least_iou)
+                now = replace(self.looking, threshold=wanted.threshold, iou=wanted.least_iou)
                 self.confusion.show(counted["confusion"], now)
                 self._say(counted)
                 go_quietly(now.address(self.row.id))

@@ -82,9 +82,9 @@ async def image(library: Library, identity: str, looking: Looking) -> None:
     """Build the page of one test image in full."""
     found = await off_loop(content, library, identity, looking)
     path = [*found.path, ("Result", f"/runs/{found.row.id}/result")]
+    if not found.rows or looking.image not in (None, *found.rows):
+        raise RunError("There is no such test image.")
     with page("Test image", path):
-        if not found.rows:
-            raise RunError("There is no such test image.")
         await Viewer(found.row, found.judged, looking, found.rows).show()
 
 
