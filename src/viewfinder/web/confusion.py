@@ -81,7 +81,7 @@ class Threshold:
         self.library, self.row, self.judged, self.looking, self.confusion = library, row, judged, looking, confusion
         view = looking.view(judged)
         assert view, "only a detector has a threshold"
-        self.optimal, self.counting, self.view = round(judged.run.report()["threshold"], 2), False, view
+        self.optimal, self.counting, self.view = 0.0, False, view
         with card():
             heading("Threshold", 2)
             self.words = ui.label().props("role=status")
@@ -93,9 +93,13 @@ class Threshold:
                 back = ui.button("Back to optimal", on_click=lambda: self.threshold.set_value(self.optimal))
                 back.props("flat no-caps")
                 ui.button("Use this threshold", on_click=self._use).props("unelevated no-caps")
-        self._say(judged.counted(view))
         self.threshold.on_value_change(self._moved)
         self.iou.on_value_change(self._moved)
+
+    def begin(self, counted: dict[str, Any], optimal: float) -> None:
+        """Show what was counted as the page was asked for, and which threshold is the optimal one."""
+        self.optimal = round(optimal, 2)
+        self._say(counted)
 
     async def _moved(self) -> None:
         if self.counting:

@@ -26,7 +26,7 @@ class Content:
     analysis: Analysis
     report: dict[str, Any]
     judged: Judged
-    confusion: dict[str, Any]
+    counted: dict[str, Any]
     rows: list[int] | None
 
     @property
@@ -44,9 +44,9 @@ def content(library: Library, identity: str, looking: Looking) -> Content:
         raise RunError(f"'{row.name}' has no result yet: no epoch is finished.")
     judged = library.judged(folder)
     view = looking.view(judged)
-    confusion = judged.counted(view)["confusion"] if view else report["confusion"]
+    counted = judged.counted(view) if view else report
     rows = judged.feed(looking.wanted, view) if looking.at_images else None
-    return Content(row, library.get(Analysis, row.analysis_id), report, judged, confusion, rows)
+    return Content(row, library.get(Analysis, row.analysis_id), report, judged, counted, rows)
 
 
 async def result(library: Library, identity: str, looking: Looking) -> None:
@@ -61,11 +61,11 @@ async def result(library: Library, identity: str, looking: Looking) -> None:
         _summary(report)
         if found.judged.detects:
             place = ui.column().classes("w-full")
-            confusion = Confusion(row, looking, found.confusion)
+            confusion = Confusion(row, looking, found.counted["confusion"])
             with place:
-                Threshold(library, row, found.judged, looking, confusion)
+                Threshold(library, row, found.judged, looking, confusion).begin(found.counted, report["threshold"])
         else:
-            Confusion(row, looking, found.confusion)
+            Confusion(row, looking, found.counted["confusion"])
         if found.rows is not None:
             feed(row, found.judged, looking, found.rows)
         numbers.metrics(report)
