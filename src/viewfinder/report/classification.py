@@ -65,7 +65,14 @@ def titles() -> Mapping[str, tuple[str, str]]:
 
 def charts(judged: Mapping[str, Any]) -> list[Chart]:
     """Return precision-recall, ROC, calibration and density curves."""
-    curves, rows = judged["curves"], judged["per_class"]
+    return [
+        *_of_ranking(judged["curves"], judged["per_class"]),
+        *_of_probabilities(judged["curves"], judged["per_class"]),
+    ]
+
+
+def _of_ranking(curves: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """Return what depends on the order of the images by confidence alone."""
     average = {row["class"]: row["average_precision"] for row in rows}
     area = {row["class"]: row["roc_auc"] for row in rows}
     return [
@@ -91,6 +98,13 @@ def charts(judged: Mapping[str, Any]) -> list[Chart]:
             (0, 1),
             (0, 1),
         ),
+    ]
+
+
+def _of_probabilities(curves: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """Return what shows the confidences themselves."""
+    area = {row["class"]: row["roc_auc"] for row in rows}
+    return [
         Chart(
             "calibration",
             "Calibration",

@@ -66,8 +66,9 @@ def create_app(library: Library, jobs: LocalJobs, entry: Entry | None = None) ->
     add_sign_in(app, entry, sockets)
     add_files(app, library)
     add_trying(app, library)
-    _pages(library)
-    _more_pages(library)
+    _library_pages(library)
+    _run_pages(library)
+    _model_pages(library)
     nicegui.app.add_middleware(Pages, routes=nicegui.app.routes)
     nicegui.app.config.quasar_config["loadingBar"]["skipHijack"] = True  # a bar without a name, shown for the socket
     ui.run_with(app, title="Viewfinder", dark=None, language="en-US", show_welcome_message=False)
@@ -101,7 +102,7 @@ def _page(address: str) -> Callable[[Build], Build]:
     return register
 
 
-def _pages(library: Library) -> None:
+def _library_pages(library: Library) -> None:
     @_page("/")
     async def _home(trashed: str | None = None) -> None:
         await home.home(library, trashed)
@@ -131,6 +132,8 @@ def _pages(library: Library) -> None:
         else:
             await dataset.dataset(library, identity, asked, page)
 
+
+def _run_pages(library: Library) -> None:
     @_page("/analyses/{identity}")
     async def _analysis(identity: str, tab: str = "training") -> None:
         await design.design(library, identity, tab)
@@ -143,10 +146,6 @@ def _pages(library: Library) -> None:
     async def _try(identity: str) -> None:
         await what_if.of_run(library, identity)
 
-    @_page("/models/{identity}/try")
-    async def _try_saved(identity: str) -> None:
-        await what_if.of_saved(library, identity)
-
     @_page("/runs/{identity}/result")
     async def _result(identity: str, looking: Annotated[Looking, Depends()]) -> None:
         await result.result(library, identity, looking)
@@ -155,8 +154,6 @@ def _pages(library: Library) -> None:
     async def _image(identity: str, looking: Annotated[Looking, Depends()]) -> None:
         await result.image(library, identity, looking)
 
-
-def _more_pages(library: Library) -> None:
     @_page("/analyses/{identity}/runs")
     async def _runs(identity: str, trashed: str | None = None) -> None:
         await history.run_table(library, identity, trashed)
@@ -165,6 +162,8 @@ def _more_pages(library: Library) -> None:
     async def _compare(run: Annotated[list[str], Query()] = []) -> None:  # noqa: B006 - never changed
         await compare.compare(library, run)
 
+
+def _model_pages(library: Library) -> None:
     @_page("/models")
     async def _models(trashed: str | None = None) -> None:
         await models.models(library, trashed)
@@ -172,6 +171,10 @@ def _more_pages(library: Library) -> None:
     @_page("/models/{identity}")
     async def _model(identity: str) -> None:
         await models.model(library, identity)
+
+    @_page("/models/{identity}/try")
+    async def _try_saved(identity: str) -> None:
+        await what_if.of_saved(library, identity)
 
     @_page("/weights")
     async def _weights() -> None:

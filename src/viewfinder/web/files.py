@@ -30,14 +30,22 @@ KEPT = {
 
 def add_files(app: FastAPI, library: Library) -> None:
     """Add the addresses of files to the application."""
-    making = CapacityLimiter(AT_ONCE)
-
-    async def jpeg(make: Callable[[], bytes], headers: dict[str, str]) -> Response:
-        return await to_thread.run_sync(_jpeg, make, headers, limiter=making)
 
     @app.get("/healthz")
     def _health() -> PlainTextResponse:
         return PlainTextResponse("ok")
+
+    _add_pictures(app, library)
+    _add_downloads(app, library)
+    _add_weights(app, library)
+
+
+def _add_pictures(app: FastAPI, library: Library) -> None:
+    """Add what is shown of images: each is encoded anew."""
+    making = CapacityLimiter(AT_ONCE)
+
+    async def jpeg(make: Callable[[], bytes], headers: dict[str, str]) -> Response:
+        return await to_thread.run_sync(_jpeg, make, headers, limiter=making)
 
     @app.get("/files/datasets/{identity}/{sha256}.jpg")
     async def _thumbnail(identity: str, sha256: str) -> Response:
@@ -78,18 +86,16 @@ def add_files(app: FastAPI, library: Library) -> None:
 
         return await jpeg(picture, NOSNIFF)
 
+
+def _add_downloads(app: FastAPI, library: Library) -> None:
+    """Add what can be taken away: files of runs, saved models, copies of the database."""
+
     @app.get("/files/runs/{identity}/{name}")
     def _kept(identity: str, name: str) -> Response:
         try:
             return _file(runs.folder(library, library.get(Run, identity)).path, name)
         except InputError:
             return Response(status_code=404)
-
-    _add_more(app, library)
-
-
-def _add_more(app: FastAPI, library: Library) -> None:
-    """Add saved models, copies of the database, and a place to send weights to."""
 
     @app.get("/files/models/{identity}/{number}.zip")
     def _version(identity: str, number: int) -> Response:
@@ -106,6 +112,10 @@ def _add_more(app: FastAPI, library: Library) -> None:
             return FileResponse(system.backup(library, name), headers=NOSNIFF, filename=name)
         except InputError:
             return Response(status_code=404)
+
+
+def _add_weights(app: FastAPI, library: Library) -> None:
+    """Add a place to send weights to."""
 
     @app.put("/files/weights/{name}")
     async def _weights(name: str, request: Request) -> Response:

@@ -42,46 +42,51 @@ class RunPage:
                 heading(self.now.row.name)
                 with ui.row().classes("gap-2"):
                     self._buttons()
-            with card():
-                self.state = ui.label().classes("text-lg").props("role=status")
-                self.bar = ui.linear_progress(0, show_value=False).props('aria-label="Progress"')
-                with ui.row().classes("gap-8"):
-                    self.facts = {
-                        name: fact(title, "–")
-                        for name, title in (
-                            ("epoch", "Epoch"), ("metric", self.metric.title), ("speed", "Images/s"),
-                            ("left", "Time left"), ("patience", "Patience left"),
-                        )
-                    }  # fmt: skip
-                self.better = ui.label()
-                self.error = ui.label().classes("vf-wrong").props("role=alert")
-                self.advice = ui.row().classes("gap-4")
-                with self.advice:
-                    ui.link("Change the design", f"/analyses/{self.analysis.id}")
-                    ui.link("What the trainer wrote", f"/files/runs/{self.now.row.id}/log.txt", new_tab=True)
-            with ui.grid().classes("w-full gap-4 grid-cols-1 md:grid-cols-2"):
-                with card():
-                    heading("Loss", 2)
-                    self.losses = chart(
-                        [line("training", [], showSymbol=False), line(f"{self.split} split", [])], *AXES
-                    )
-                with card():
-                    heading(f"{self.metric.title} on the {self.split} split", 2)
-                    most = 1 if self.metric.higher_is_better else None
-                    self.metrics = chart([line(self.metric.title, [])], AXES[0], axis(scale=True, max=most))
-                with card():
-                    heading("Learning rate", 2)
-                    self.rates = chart([line("learning rate", [], showSymbol=False)], AXES[0], axis())
-                with card():
-                    heading("Log", 2)
-                    self.log = ui.log(max_lines=200).classes("w-full h-52").props("tabindex=0")
-                    ui.link("What the trainer wrote", f"/files/runs/{self.now.row.id}/log.txt", new_tab=True)
+            self._standing()
+            self._charts()
             with card():
                 heading(f"The same images of the {self.split} split, judged after every epoch", 2)
                 self.latest = Latest(self.now.row.id)
             self.told = 0
             self._show()
             self.timer = ui.timer(REFRESH_S, self._refresh)
+
+    def _standing(self) -> None:
+        """Build the card that says how the run stands."""
+        with card():
+            self.state = ui.label().classes("text-lg").props("role=status")
+            self.bar = ui.linear_progress(0, show_value=False).props('aria-label="Progress"')
+            with ui.row().classes("gap-8"):
+                self.facts = {
+                    name: fact(title, "–")
+                    for name, title in (
+                        ("epoch", "Epoch"), ("metric", self.metric.title), ("speed", "Images/s"),
+                        ("left", "Time left"), ("patience", "Patience left"),
+                    )
+                }  # fmt: skip
+            self.better = ui.label()
+            self.error = ui.label().classes("vf-wrong").props("role=alert")
+            self.advice = ui.row().classes("gap-4")
+            with self.advice:
+                ui.link("Change the design", f"/analyses/{self.analysis.id}")
+                ui.link("What the trainer wrote", f"/files/runs/{self.now.row.id}/log.txt", new_tab=True)
+
+    def _charts(self) -> None:
+        with ui.grid().classes("w-full gap-4 grid-cols-1 md:grid-cols-2"):
+            with card():
+                heading("Loss", 2)
+                self.losses = chart([line("training", [], showSymbol=False), line(f"{self.split} split", [])], *AXES)
+            with card():
+                heading(f"{self.metric.title} on the {self.split} split", 2)
+                most = 1 if self.metric.higher_is_better else None
+                self.metrics = chart([line(self.metric.title, [])], AXES[0], axis(scale=True, max=most))
+            with card():
+                heading("Learning rate", 2)
+                self.rates = chart([line("learning rate", [], showSymbol=False)], AXES[0], axis())
+            with card():
+                heading("Log", 2)
+                self.log = ui.log(max_lines=200).classes("w-full h-52").props("tabindex=0")
+                ui.link("What the trainer wrote", f"/files/runs/{self.now.row.id}/log.txt", new_tab=True)
 
     def _buttons(self) -> None:
         self.stop = ui.button("Stop", icon="stop", on_click=self._stop).props("outline no-caps")
