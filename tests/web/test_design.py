@@ -114,15 +114,17 @@ def test_two_people_change_different_values_and_the_same(server, page, browser, 
     page.get_by_role("button", name="efficientnet_b0").click()  # what has no field of its own is followed, too
     expect(other.get_by_role("button", name="efficientnet_b0")).to_have_attribute("aria-pressed", "true", timeout=5_000)
 
-    field = other.get_by_label("Epochs", exact=True)
-    field.press_sequentially("0")  # 70, typed while the other person sets 8
-    fill(page, "Epochs", "8")
+    mine, field = page.get_by_label("Epochs", exact=True), other.get_by_label("Epochs", exact=True)
+    field.press_sequentially("0")  # 70; who types it is still in the field when the other person sets 8, however late
+    page.wait_for_timeout(3_500)
+    mine.fill("8")
     other.get_by_role("button", name="Keep 8").click()
     expect(field).to_have_value("8")
     field.fill("9")
-    fill(page, "Epochs", "10")
+    page.get_by_role("button", name="Keep 9").click()
+    mine.fill("10")
     other.get_by_role("button", name="Use 9").click()
-    page.get_by_role("button", name="Keep 9").click()  # who typed 10 just before is asked as well
+    page.get_by_role("button", name="Keep 9").click()  # who is still in the field with 10 is asked as well
     for one in (page, other):
         expect(one.get_by_label("Epochs", exact=True)).to_have_value("9", timeout=5_000)
     other.context.close()

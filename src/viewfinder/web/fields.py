@@ -48,7 +48,7 @@ class Setting:
         self.name, self.default, self.change, self.field = name, default, change, field
         self.choices = choices or _choices(field.annotation)
         self.yours: Any = value
-        self.edited = -THEIRS_WAIT_S
+        self.edited, self.inside = -THEIRS_WAIT_S, False
         auto = f" (auto is {shown(resolved)})" if resolved != "auto" == default else ""
         self.help = (field.description or "") + auto
         with ui.column().classes("w-full gap-1"):
@@ -74,7 +74,11 @@ class Setting:
         else:
             control = ui.input(title, value=shown(value)).props(f'hint="{help_text}" debounce=400')
             control.on_value_change(self._changed)
+            control.on("focus", lambda: self._enter(True)).on("blur", lambda: self._enter(False))
         return control.classes("grow").props("outlined dense")
+
+    def _enter(self, inside: bool) -> None:
+        self.inside = inside
 
     async def _changed(self, event: Any) -> None:
         self.yours, self.edited = _typed(event.value, self.field.annotation), time.monotonic()
@@ -98,8 +102,9 @@ class Setting:
         self.wrong.text, self.wrong.visible, self.both.visible = wrong, bool(wrong), False
 
     def show(self, value: Any, theirs: bool = False) -> None:
-        """Show what a setting is now; what was typed here just before, and differs, is not overwritten but offered."""
-        if theirs and time.monotonic() - self.edited < THEIRS_WAIT_S and self.yours != value:
+        """Show what a setting is now; what is being typed here, or was just before, is not overwritten but offered."""
+        is_typed = self.inside or time.monotonic() - self.edited < THEIRS_WAIT_S
+        if theirs and is_typed and self.yours != value:
             self._offer(value)
             return
         self.yours = value
