@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 
 from viewfinder import tasks
-from viewfinder.metrics import bootstrap
-from viewfinder.metrics.bootstrap import Difference, Statistic
+from viewfinder.metrics import bootstrap, drawn
+from viewfinder.metrics.bootstrap import Difference
 from viewfinder.metrics.detection import DEFAULT_THRESHOLD, image_counts
+from viewfinder.metrics.drawn import Measure
 from viewfinder.run import RunFolder
 from viewfinder.words import plural
 
@@ -41,23 +42,21 @@ class Judged:
         """Return those of some images."""
         return Judged(self.run, self.answers.filter(pl.col("image").is_in(images.implode())))
 
-    def statistics(self) -> dict[str, Statistic]:
-        """Return the metrics that can be measured anew in each draw; empty where outputs are no numbers."""
+    def measure(self) -> Measure:
+        """Return the metrics that can be measured anew in each draw; none where outputs are no numbers."""
         classes = list(self.run.info().dataset.classes)
         if "boxes_predicted" in self.answers.columns:
             return self._of_boxes(classes)
         number = {name: index for index, name in enumerate(classes)}
         truth = np.array([number[label] for label in self.answers["label"]], np.int64)
         proba = self.answers.select(f"proba_{name}" for name in classes).to_numpy()
-        return bootstrap.classification(truth, proba) if np.isfinite(proba).all() else {}
+        return drawn.classification(truth, proba) if np.isfinite(proba).all() else drawn.together()
 
-    def _of_boxes(self, classes: list[str]) -> dict[str, Statistic]:
+    def _of_boxes(self, classes: list[str]) -> Measure:
         """Return F1, precision and recall at the run's own threshold: average precision is no sum over images."""
         threshold = self.run.info().threshold
         truth, found = (list(map(json.loads, self.answers[name])) for name in ("boxes", "boxes_predicted"))
-        return bootstrap.counts(
-            *image_counts(truth, found, classes, DEFAULT_THRESHOLD if threshold is None else threshold)
-        )
+        return drawn.counts(*image_counts(truth, found, classes, DEFAULT_THRESHOLD if threshold is None else threshold))
 
 
 def against(first: RunFolder, other: RunFolder, names: tuple[str, str] = ("A", "B")) -> dict[str, Any]:
@@ -75,7 +74,7 @@ def against(first: RunFolder, other: RunFolder, names: tuple[str, str] = ("A", "
         if shared < bootstrap.LEAST_IMAGES:
             reason = f"{plural(shared, 'shared test image')}: too few to tell ({bootstrap.LEAST_IMAGES} at least)."
         else:
-            parts = one.only(images).statistics(), two.only(images).statistics()
+            parts = one.only(images).measure(), two.only(images).measure()
             metrics = _metrics(first.design().task, bootstrap.differences(*parts, shared), names)
     basis = BASIS[first.design().task].format(images=plural(shared, "shared test image"), draws=bootstrap.DRAWS)
     return {"images": shared, "reason": reason, "basis": basis, "metrics": metrics}
