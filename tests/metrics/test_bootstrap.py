@@ -8,6 +8,7 @@ import pytest
 from sklearn import metrics as reference
 
 from viewfinder.metrics import bootstrap, detection, drawn
+from viewfinder.metrics.matching import Boxes
 
 
 def answers(seed, images, classes, skill=1.0, digits=6):
@@ -99,7 +100,8 @@ def test_boxes_are_counted_by_image_as_they_are_counted_together():
 
     truth = [boxes(rng.integers(0, 4), False) for _ in range(50)]
     predicted = [boxes(rng.integers(0, 6), True) for _ in range(50)]
-    right, said, actual = detection.image_counts(truth, predicted, classes, 0.4)
+    columns = [Boxes.of(boxes, classes) for boxes in (truth, predicted)]
+    right, said, actual = detection.image_counts(*columns, 50, 2, 0.4)
     assert right.shape == said.shape == actual.shape == (50, 2)
     assert right.sum() > 0
     expected = detection.counted(truth, predicted, classes, 0.4)["metrics"]

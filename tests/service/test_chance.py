@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from viewfinder.run import RunFolder
-from viewfinder.service.chance import against
+from viewfinder.service.chance import against, intervals
 from viewfinder.service.comparing import compare
 
 IMAGES = 200
@@ -77,21 +77,50 @@ def test_other_data_or_other_classes_are_not_compared(judged):
     assert against(one, other)["reason"] == "They were trained on different data."
 
 
-def test_boxes_are_compared_at_each_runs_own_threshold(squares_run, tmp_path):
-    folders = []
-    for name, threshold in (("strict", 0.99), ("right", 0.5)):
+@pytest.fixture
+def boxed(squares_run, tmp_path):
+    """boxed(name, shift, threshold): a run whose model finds the one box of each image so many pixels beside it."""
+
+    def make(name, shift=0, threshold=0.5):
         folder = tmp_path / name
         shutil.copytree(squares_run.path, folder)
         images = [f"{number}.png" for number in range(40)]
-        box = {"bbox": [5, 5, 20, 20], "category": "red"}
-        truth, said = json.dumps([box]), json.dumps([{**box, "confidence": 0.8}])
-        pl.DataFrame({"image": images, "split": "test", "boxes": truth}).write_parquet(folder / "split.parquet")
-        pl.DataFrame({"image": images, "boxes": said}).write_parquet(folder / "predictions.parquet")
+        truth = [{"bbox": [5, 5, 20, 20], "category": "red"}, {"bbox": [5, 5, 9, 9], "category": "no class of it"}]
+        said = [{"bbox": [5 + shift, 5, 20, 20.0], "category": "red", "confidence": 0.8}]
+        texts = [json.dumps(truth)] * 39 + ["[]"], [json.dumps(said)] * 38 + ["[]"] * 2
+        pl.DataFrame({"image": images, "split": "test", "boxes": texts[0]}).write_parquet(folder / "split.parquet")
+        pl.DataFrame({"image": images, "boxes": texts[1]}).write_parquet(folder / "predictions.parquet")
         RunFolder(folder).update(threshold=threshold)
-        folders.append(RunFolder(folder))
-    found = against(*folders)
-    assert {one["metric"]: one["difference"] for one in found["metrics"]} == {"f1": 1, "precision": 1, "recall": 1}
+        return RunFolder(folder)
+
+    return make
+
+
+def test_boxes_are_compared_at_each_runs_own_threshold(boxed):
+    found = against(boxed("strict", threshold=0.99), boxed("right"))
+    differences = {one["metric"]: one["difference"] for one in found["metrics"]}
+    expected = {"f1": 2 * 38 / (38 + 39), "precision": 1, "recall": 38 / 39, "map": 0, "map_50": 0}
+    assert differences == pytest.approx(expected)
     assert "own threshold" in found["basis"]
+
+
+def test_average_precisions_are_compared_over_all_boxes(boxed):
+    found = against(boxed("beside", shift=4), boxed("exact"))  # 16 of 24 pixels: found up to IoU 0.65
+    rows = {one["metric"]: one for one in found["metrics"]}
+    of_recalls = 98 / 101  # 38 of 39 objects reach the recalls 0 to 0.97
+    assert rows["map"]["difference"] == pytest.approx(0.6 * of_recalls)
+    assert rows["map"]["sentence"].startswith("AP 0.50:0.95: B is better by 0.5")
+    assert (rows["map"]["verdict"], rows["map_50"]["verdict"]) == ("more than chance", "the same")
+
+
+def test_one_runs_metrics_have_intervals(judged, boxed):
+    found = intervals(judged("one", 0.8))
+    assert found["accuracy"].low < found["accuracy"].value < found["accuracy"].high
+    assert found["accuracy"].value == pytest.approx(0.8, abs=0.08)
+    assert intervals(judged("few", 0.8, first=IMAGES - 29)) == {}
+    exact = intervals(boxed("exact"))
+    assert [exact[name].value for name in ("map", "map_50")] == pytest.approx([98 / 101] * 2)
+    assert exact["map_50"].low < 98 / 101 < exact["map_50"].high <= 1.0
 
 
 def test_compare_says_it_for_each_run_after_the_first(judged, colors_run):

@@ -98,17 +98,12 @@ def counted(
 
 
 def image_counts(
-    truth: Sequence[Sequence[Box]],
-    predicted: Sequence[Sequence[Box]],
-    classes: Sequence[str],
-    threshold: float,
-    least_iou: float = IOU,
+    things: Boxes, boxes: Boxes, images: int, classes: int, threshold: float, least_iou: float = IOU
 ) -> tuple[Ints, Ints, Ints]:
-    """Return what `counted` counts, by image and class: right boxes, boxes, objects, each [n, k]."""
-    things, boxes = Boxes.of(truth, classes), Boxes.of(predicted, classes)
+    """Return what `counted` counts, by image and class: right boxes, boxes, objects, each [images, classes]."""
     boxes = boxes.keep(boxes.confidence >= threshold)
     right = boxes.keep(match(things, boxes, least_iou=least_iou) >= 0)
-    shape = (len(truth), len(classes))
+    shape = (images, classes)
     return _by_image(right, shape), _by_image(boxes, shape), _by_image(things, shape)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from viewfinder.metrics.ranking import Floats, Ints
 
 IOU = 0.5
-_PAIRS_AT_ONCE = 2_000_000
+_PAIRS_AT_ONCE = 500_000
 
 Box = Mapping[str, Any]
 
@@ -56,12 +56,33 @@ def match(truth: Boxes, predicted: Boxes, *, same_class: bool = True, least_iou:
     `same_class`, of its class) that it overlaps most, of those not taken yet, with an intersection over union of at
     least `least_iou`. So what is above some confidence does not depend on what is below it.
     """
+    ones, others, _ = _in_turn(truth, predicted, same_class, least_iou)
+    return _greedy(ones, others, truth, predicted)
+
+
+def found_at(truth: Boxes, predicted: Boxes, levels: Sequence[float]) -> NDArray[np.bool_]:
+    """Return whether each predicted box is an object of its class at each of these overlaps, [levels, n].
+
+    Boxes are matched at each overlap anew, as `match` does it, but without any allowance for rounding: as COCO does.
+    """
+    ones, others, overlap = _in_turn(truth, predicted, True, min(levels))
+    near = [overlap >= level for level in levels]
+    return np.stack([_greedy(ones[which], others[which], truth, predicted) >= 0 for which in near])
+
+
+def _in_turn(truth: Boxes, predicted: Boxes, same_class: bool, least: float) -> tuple[Ints, Ints, Floats]:
+    """Return all pairs as `_overlapping` does, in the order in which they are to be matched."""
     rank = np.empty(len(predicted), np.int64)
     rank[np.argsort(-predicted.confidence, kind="stable")] = np.arange(len(predicted))
-    one, other, overlap = _overlapping(truth, predicted, same_class, least_iou)
-    order = np.lexsort((-other, -overlap, rank[one]))
+    ones, others, overlap = _overlapping(truth, predicted, same_class, least)
+    order = np.lexsort((-others, -overlap, rank[ones]))
+    return ones[order], others[order], overlap[order]
+
+
+def _greedy(ones: Ints, others: Ints, truth: Boxes, predicted: Boxes) -> Ints:
+    """Return for each predicted box the object of its first pair whose object is not taken yet, or -1."""
     matched, taken = [-1] * len(predicted), [False] * len(truth)
-    for box, thing in zip(one[order].tolist(), other[order].tolist(), strict=True):
+    for box, thing in zip(ones.tolist(), others.tolist(), strict=True):
         if matched[box] < 0 and not taken[thing]:
             matched[box], taken[thing] = thing, True
     return np.array(matched, np.int64)

@@ -1,6 +1,5 @@
 """Whether one run's model is better than another's by more than chance, on the test images that both were judged on."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +8,11 @@ import polars as pl
 
 from viewfinder import tasks
 from viewfinder.metrics import bootstrap, drawn
-from viewfinder.metrics.bootstrap import Difference
+from viewfinder.metrics.bootstrap import Difference, Interval
 from viewfinder.metrics.detection import DEFAULT_THRESHOLD, image_counts
 from viewfinder.metrics.drawn import Measure
+from viewfinder.metrics.drawn_boxes import average_precisions
+from viewfinder.metrics.matching import Boxes
 from viewfinder.run import RunFolder
 from viewfinder.words import plural
 
@@ -19,9 +20,10 @@ CHANCE, MORE, EQUAL = "could be chance", "more than chance", "the same"
 
 BASIS = {
     "classification": "Paired bootstrap: {images}, drawn {draws:,} times with replacement.",
-    "detection": "Paired bootstrap: {images}, drawn {draws:,} times with replacement. Each run at its own threshold, "
-    "boxes counted from IoU 0.5; average precision is not put to this test.",
+    "detection": "Paired bootstrap: {images}, drawn {draws:,} times with replacement. F1, precision and recall at each "
+    "run's own threshold, boxes counted from IoU 0.5; average precision over all boxes.",
 }
+_BOXES = pl.List(pl.Struct({"bbox": pl.List(pl.Float64), "category": pl.String, "confidence": pl.Float64}))
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,32 @@ class Judged:
         return drawn.classification(truth, proba) if np.isfinite(proba).all() else drawn.together()
 
     def _of_boxes(self, classes: list[str]) -> Measure:
-        """Return F1, precision and recall at the run's own threshold: average precision is no sum over images."""
-        threshold = self.run.info().threshold
-        truth, found = (list(map(json.loads, self.answers[name])) for name in ("boxes", "boxes_predicted"))
-        return drawn.counts(*image_counts(truth, found, classes, DEFAULT_THRESHOLD if threshold is None else threshold))
+        """Return F1, precision and recall at the run's own threshold, and the average precisions."""
+        shape, told = (self.answers.height, len(classes)), self.run.info().threshold
+        truth, found = (_boxes(self.answers[name], classes) for name in ("boxes", "boxes_predicted"))
+        counts = image_counts(truth, found, *shape, DEFAULT_THRESHOLD if told is None else told)
+        return drawn.together(drawn.counts(*counts), average_precisions(truth, found, *shape))
+
+
+def _boxes(texts: pl.Series, classes: list[str]) -> Boxes:
+    """Return the boxes of each image, given as JSON; without lists and dicts, which would take much more memory."""
+    table = pl.DataFrame({"image": range(len(texts)), "box": texts.str.json_decode(_BOXES)})
+    rows = table.explode("box").drop_nulls("box").unnest("box")
+    number = pl.col("category").replace_strict(classes, range(len(classes)), default=None, return_dtype=pl.Int64)
+    rows = rows.with_columns(number.alias("class"), pl.col("confidence").fill_null(1.0)).drop_nulls("class")
+    xywh = np.column_stack([rows["bbox"].list.get(side).to_numpy() for side in range(4)])
+    image, category, confidence = (rows[name].to_numpy() for name in ("image", "class", "confidence"))
+    return Boxes(xywh, image, category, confidence)
+
+
+def intervals(run: RunFolder) -> dict[str, Interval]:
+    """Return each metric of a run over the images it was judged on, and its 95 % interval (bootstrap over images).
+
+    Empty where there are too few images (under 30) or outputs are no numbers. Raise RunError when no epoch is finished.
+    """
+    judged = Judged.of(run)
+    images = judged.answers.height
+    return bootstrap.intervals(judged.measure(), images) if images >= bootstrap.LEAST_IMAGES else {}
 
 
 def against(first: RunFolder, other: RunFolder, names: tuple[str, str] = ("A", "B")) -> dict[str, Any]:
