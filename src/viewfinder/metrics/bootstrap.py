@@ -44,7 +44,7 @@ def intervals(measure: Measure, images: int, *, draws: int = DRAWS, seed: int = 
 
     A metric that is not defined, in all images or in most draws, is left out. The interval is of the draws as they are:
     average precision comes out a little higher in draws than in all images, so that its value may lie low in its
-    interval, or with thousands of images just below it. In differences of two models that mostly cancels.
+    interval, or with thousands of images just below it.
     """
     return {name: Interval(*found) for name, found in _drawn(measure, images, draws, seed).items()}
 
