@@ -2,6 +2,7 @@
 
 import json
 import re
+from urllib.parse import urlencode
 
 import pytest
 
@@ -92,6 +93,33 @@ def test_the_threshold_is_tried_live_and_used(server, page, squares_run):
     expect(status).to_contain_text(f"Confidence from {squares_run.info().threshold:.2f}")
     page.locator(".vf-confusion a").first.click()
     pictures_are_there(page)
+
+
+def test_the_images_that_are_shown_follow_the_threshold(server, page, squares_run):
+    from playwright.sync_api import expect
+
+    confusion, test = squares_run.report()["confusion"], squares_run.split().filter(split="test")
+    truth, missed = confusion["labels"][0], confusion["predicted_labels"][-1]
+    of_class = sum(any(box["category"] == truth for box in json.loads(text)) for text in test["boxes"])
+    cell = f"{truth} taken for {missed}"
+    page.goto(f"{server.url}/runs/squares/result?{urlencode({'truth': truth, 'predicted': missed})}&page=7&threshold=0")
+    heading = page.get_by_role("heading", level=2).filter(has_text=cell)
+    expect(heading).not_to_have_text(re.compile(f": {of_class} image"))
+    page.evaluate("window.kept = true")
+    slider = page.get_by_role("slider", name="Confidence")
+    slider.locator("[tabindex]").focus()
+    while (value := slider.inner_text().strip()) != "1":
+        page.keyboard.press("PageUp")
+        expect(slider).not_to_have_text(value)
+    expect(heading).to_have_text(re.compile(f"^{cell}: {of_class} images?$"))  # not one object is found
+    pictures = page.locator(".vf-gallery img")
+    expect(pictures).to_have_count(of_class)
+    assert all("threshold=1&" in source for source in pictures.evaluate_all("(all) => all.map((i) => i.src)"))
+    page.wait_for_url(re.compile(r"\?truth=(?!.*page=).*threshold=1(&|$)"))
+    assert page.evaluate("window.kept")
+    pictures_are_there(page)
+    page.reload()
+    expect(heading).to_have_text(re.compile(f"^{cell}: {of_class} images?$"))
 
 
 def test_what_is_not_there_is_said(server, page):

@@ -1,5 +1,6 @@
 """What is taken for what: the confusion matrix, and for a detector what another threshold would make of it."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,10 +13,12 @@ from viewfinder.service.library import runs
 from viewfinder.service.library.judged import Judged, View
 from viewfinder.service.library.library import Library
 from viewfinder.store import Run
+from viewfinder.web.feed import Feed
 from viewfinder.web.frame import card, fact, go_quietly, heading, off_loop
 from viewfinder.web.looking import Looking
 
 MOST_CLASSES = 30  # above it the matrix is a list of its largest mistakes
+REST_S = 0.4  # a slider that was not moved for so long rests
 
 
 class Matrix(Element, component="matrix.js"):
@@ -75,13 +78,14 @@ class Confusion:
 
 
 class Threshold:
-    """Two sliders, and what they would give, live: the newest position wins."""
+    """Two sliders, and what they would give, live: the newest position wins. The images follow when they rest."""
 
     def __init__(self, library: Library, row: Run, judged: Judged, looking: Looking, confusion: Confusion) -> None:
         self.library, self.row, self.judged, self.looking, self.confusion = library, row, judged, looking, confusion
         view = looking.view(judged)
         assert view, "only a detector has a threshold"
         self.optimal, self.counting, self.view = 0.0, False, view
+        self.feed: Feed | None = None
         with card():
             heading("Threshold", 2)
             self.words = ui.label().props("role=status")
@@ -96,9 +100,12 @@ class Threshold:
         self.threshold.on_value_change(self._moved)
         self.iou.on_value_change(self._moved)
 
-    def begin(self, counted: dict[str, Any], optimal: float) -> None:
-        """Show what was counted as the page was asked for, and which threshold is the optimal one."""
-        self.optimal = round(optimal, 2)
+    def begin(self, counted: dict[str, Any], optimal: float, feed: Feed | None) -> None:
+        """Show what was counted as the page was asked for, and which threshold is the optimal one.
+
+        `feed` shows the images that are looked at, if any are.
+        """
+        self.optimal, self.feed = round(optimal, 2), feed
         self._say(counted)
 
     async def _moved(self) -> None:
@@ -109,12 +116,20 @@ class Threshold:
             while self.view != (wanted := View(self.threshold.value, self.iou.value)):
                 self.view = wanted
                 counted = await off_loop(self.judged.counted, wanted)
-                now = replace(self.looking, threshold=wanted.threshold, iou=wanted.least_iou)
-                self.confusion.show(counted["confusion"], now)
+                self.looking = replace(self.looking, threshold=wanted.threshold, iou=wanted.least_iou)
+                self.confusion.show(counted["confusion"], self.looking)
                 self._say(counted)
-                go_quietly(now.address(self.row.id))
+                go_quietly(self.looking.address(self.row.id))
         finally:
             self.counting = False
+        await self._rest()
+
+    async def _rest(self) -> None:
+        """Have the images follow, unless a slider is moved meanwhile."""
+        view = self.view
+        await asyncio.sleep(REST_S)
+        if self.feed and self.view == view:
+            await self.feed.look(self.looking)
 
     def _say(self, counted: dict[str, Any]) -> None:
         for name, label in self.facts.items():

@@ -1,6 +1,7 @@
 """Test images, truth beside prediction: some of them in a feed, and one in full."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,10 +23,32 @@ KINDS = {
 MOST_LINES = 30
 
 
-def feed(row: Run, judged: Judged, looking: Looking, rows: Sequence[int]) -> None:
-    """Show a page of the images that are looked at."""
-    pages = max(1, -(-len(rows) // PAGE))
-    number = min(max(1, looking.page), pages)
+class Feed:
+    """A page of the images that are looked at; it is drawn anew when they are looked at otherwise."""
+
+    def __init__(self, row: Run, judged: Judged, looking: Looking, rows: Sequence[int]) -> None:
+        self.row, self.judged, self.looking = row, judged, looking
+        self.place = ui.column().classes("w-full")
+        self._draw(rows)
+
+    async def look(self, looking: Looking) -> None:
+        """Show what is looked at now, and put it into the address; the newest call wins."""
+        self.looking = looking
+        rows = await off_loop(self.judged.feed, looking.wanted, looking.view(self.judged))
+        if self.looking is looking and not self.place.is_deleted:
+            self.place.clear()
+            self._draw(rows)
+            go_quietly(self.looking.address(self.row.id))
+
+    def _draw(self, rows: Sequence[int]) -> None:
+        pages = max(1, -(-len(rows) // PAGE))
+        self.looking = replace(self.looking, page=min(max(1, self.looking.page), pages))
+        with self.place:
+            _page(self.row, self.judged, self.looking, rows, pages)
+
+
+def _page(row: Run, judged: Judged, looking: Looking, rows: Sequence[int], pages: int) -> None:
+    number = looking.page
     with card():
         with ui.row().classes("w-full items-center justify-between"):
             heading(f"{looking.words}: {plural(len(rows), 'image')}", 2).props("id=images")

@@ -13,7 +13,7 @@ from viewfinder.store import Analysis, Run
 from viewfinder.web import numbers
 from viewfinder.web.confusion import Confusion, Threshold
 from viewfinder.web.deploy import deploy_button
-from viewfinder.web.feed import Viewer, feed
+from viewfinder.web.feed import Feed, Viewer
 from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page
 from viewfinder.web.looking import Looking
 
@@ -59,15 +59,7 @@ async def result(library: Library, identity: str, looking: Looking) -> None:
             deploy_button(library, row)
             link_button("Try it", f"/runs/{row.id}/try", "image_search")
         _summary(report)
-        if found.judged.detects:
-            place = ui.column().classes("w-full")
-            confusion = Confusion(row, looking, found.counted["confusion"])
-            with place:
-                Threshold(library, row, found.judged, looking, confusion).begin(found.counted, report["threshold"])
-        else:
-            Confusion(row, looking, found.counted["confusion"])
-        if found.rows is not None:
-            feed(row, found.judged, looking, found.rows)
+        _confusion(library, found, looking)
         numbers.metrics(report)
         numbers.tables(report)
         numbers.charts(report)
@@ -86,6 +78,18 @@ async def image(library: Library, identity: str, looking: Looking) -> None:
         raise RunError("There is no such test image.")
     with page("Test image", path):
         await Viewer(found.row, found.judged, looking, found.rows).show()
+
+
+def _confusion(library: Library, found: Content, looking: Looking) -> None:
+    """Show what is taken for what, and the images that are looked at; above them a detector's threshold."""
+    row, judged = found.row, found.judged
+    place = ui.column().classes("w-full") if judged.detects else None
+    confusion = Confusion(row, looking, found.counted["confusion"])
+    shown = Feed(row, judged, looking, found.rows) if found.rows is not None else None
+    if place:
+        with place:
+            threshold = Threshold(library, row, judged, looking, confusion)
+        threshold.begin(found.counted, found.report["threshold"], shown)
 
 
 def _summary(report: dict[str, Any]) -> None:
