@@ -1,5 +1,7 @@
 """The guard, in process: every rule for requests and websockets."""
 
+import asyncio
+
 import pytest
 from fastapi import FastAPI, WebSocket
 from starlette.responses import PlainTextResponse
@@ -8,6 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from viewfinder.rest.app import create_rest
 from viewfinder.service.library import access
+from viewfinder.service.library.library import Library
 from viewfinder.service.library.sessions import KEPT_S, Sessions
 from viewfinder.web.attempts import Attempts
 from viewfinder.web.guard import COOKIE, Entry, Guard, nonce_of
@@ -50,6 +53,14 @@ def application(library, entry):
         await socket.accept()
         async for text in socket.iter_text():
             await socket.send_text(text)
+
+    @app.websocket("/ticks")
+    async def _ticks(socket: WebSocket):
+        await socket.accept()
+        text = await socket.receive_text()
+        for _ in range(500):
+            await socket.send_text(text)
+            await asyncio.sleep(0.01)
 
     return Guard(app, entry, sockets)
 
@@ -314,6 +325,27 @@ def test_signing_out_ends_the_session_and_its_websockets(app, signed_in):
     with other.websocket_connect(socket_of(other), headers=HERE) as theirs:
         theirs.send_text("still there")
         assert theirs.receive_text() == "still there"
+
+
+@pytest.mark.parametrize("path", ["/socket", "/ticks"], ids=["the browser speaks", "the server speaks"])
+def test_a_websocket_closes_when_its_session_is_over(tmp_path, path):
+    now = [1000.0]
+    library = Library.open(tmp_path / "home", lambda: now[0])
+    made = client(application(library, Entry(frozenset({HOST}), Sessions(library, PASSWORD))))
+    made.post("/sign-in", data={"password": PASSWORD}, headers=HERE)
+    address = socket_of(made).replace("/socket", path)
+    now[0] += KEPT_S - 1
+    assert made.get("/session").status_code == 204
+    with made, made.websocket_connect(address, headers=HERE) as socket:
+        socket.send_text("still there")
+        assert socket.receive_text() == "still there"
+        now[0] += 1
+        socket.send_text("too late")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            all(socket.receive_text() == "still there" for _ in range(1000))
+    assert closed.value.code == 1008
+    assert made.get("/session").status_code == 401
+    library.database.close()
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def test_one_signs_in_and_out(server, page, console_errors, tmp_path):
 
     other, sockets, closed = page.context.new_page(), [], []
     other.on("websocket", lambda one: sockets.append(one))
-    other.goto(server.url)
-    expect(other.get_by_role("link", name="Add a dataset")).to_be_visible()
+    other.goto(f"{server.url}/datasets/new?x=2")
+    expect(other.get_by_role("heading", name="Add a dataset")).to_be_visible()
     other.wait_for_function("window.socket && window.socket.connected")
     sockets[0].on("close", lambda one: closed.append(one))
     page.get_by_role("button", name="Sign out").click()
@@ -59,8 +59,11 @@ def test_one_signs_in_and_out(server, page, console_errors, tmp_path):
             break
         other.wait_for_timeout(50)
     assert closed, "the other page's websocket stayed open"
-    other.goto(f"{server.url}/datasets/new")
-    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()  # by itself
+    assert page.url == f"{server.url}/sign-in"
+    sign_in(other, PASSWORD)
+    expect(other.get_by_role("heading", name="Add a dataset")).to_be_visible()
+    assert other.url == f"{server.url}/datasets/new?x=2"
     console_errors.clear()
 
 

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from nicegui import run, ui
 
 from viewfinder.web.guard import caller_of
+from viewfinder.web.leaving import leave_with_session
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -44,6 +45,7 @@ def _sign_out() -> None:
         return
     with ui.element("form").props("method=post action=/sign-out").classes("q-ml-sm"):
         ui.button("Sign out", icon="logout", color=None).props("type=submit flat dense no-caps")
+    leave_with_session()
 
 
 async def off_loop(work: Callable[Given, Result], *args: Given.args, **options: Given.kwargs) -> Result:

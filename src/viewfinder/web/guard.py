@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viewfinder.rest.problems import problem
 from viewfinder.service.library.sessions import Session, Sessions
-from viewfinder.web.sockets import Sockets
+from viewfinder.web.sockets import Socket, Sockets
 
 COOKIE = "viewfinder"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -103,10 +103,14 @@ class Guard:
         if refusal:
             await send({"type": "websocket.close", "code": REFUSED_SOCKET})
         elif session:
-            with self.sockets.opened(session.id, send) as socket:
-                await self.app(scope, receive, socket.send)
+            socket = Socket(receive, send, lambda: self._is_over(session))
+            with self.sockets.opened(session.id, socket):
+                await self.app(scope, socket.receive, socket.send)
         else:
             await self.app(scope, receive, send)
+
+    def _is_over(self, session: Session) -> bool:
+        return self.entry.sessions is None or self.entry.sessions.is_over(session)
 
     async def _caller(self, request: HTTPConnection) -> Caller:
         sessions, is_token = self.entry.sessions, self.entry.is_token

@@ -54,6 +54,11 @@ def add_sign_in(app: FastAPI, entry: Entry, sockets: Sockets) -> None:
         answer.delete_cookie(COOKIE)
         return answer
 
+    @app.get("/session")
+    async def _session() -> Response:
+        """Answer a page that asks whether its session goes on; otherwise the guard does."""
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
+
 
 def local(address: str) -> str:
     """Return an address if it leads to a page of this server, "/" otherwise."""

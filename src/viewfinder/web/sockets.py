@@ -1,21 +1,32 @@
-"""Open websockets by session, so that signing out closes them."""
+"""Open websockets by session: they are closed when one signs out, and when the session's time is over."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from starlette.types import Message, Send
+from starlette.types import Message, Receive, Send
 
 SIGNED_OUT = 1008  # policy violation
 
 
 class Socket:
-    """A websocket that can be closed from outside; what the application says after that goes nowhere."""
+    """A websocket that can be closed from outside; what either side says after that goes nowhere.
 
-    def __init__(self, send: Send) -> None:
-        self._send, self._closed = send, False
+    It closes by itself with the first message, either way, after `is_over` says that its session is. No timer is
+    needed for it: NiceGUI asks each browser every few seconds whether it is still there.
+    """
+
+    def __init__(self, receive: Receive, send: Send, is_over: Callable[[], bool]) -> None:
+        self._receive, self._send, self._is_over, self._closed = receive, send, is_over, False
+
+    async def receive(self) -> Message:
+        """Return what the browser says, or that it is gone."""
+        message = await self._receive()
+        await self._close_if_over()
+        return {"type": "websocket.disconnect", "code": SIGNED_OUT} if self._closed else message
 
     async def send(self, message: Message) -> None:
         """Pass a message on to the browser."""
+        await self._close_if_over()
         if not self._closed:
             await self._send(message)
 
@@ -25,6 +36,10 @@ class Socket:
             self._closed = True
             await self._send({"type": "websocket.close", "code": SIGNED_OUT})
 
+    async def _close_if_over(self) -> None:
+        if self._is_over():
+            await self.close()
+
 
 class Sockets:
     """The open websockets of every session."""
@@ -33,12 +48,11 @@ class Sockets:
         self._open: dict[str, set[Socket]] = {}
 
     @contextmanager
-    def opened(self, session: str, send: Send) -> Iterator[Socket]:
-        """Yield a websocket of a session that is there until the end of the block."""
-        socket = Socket(send)
+    def opened(self, session: str, socket: Socket) -> Iterator[None]:
+        """Know a websocket of a session until the end of the block."""
         self._open.setdefault(session, set()).add(socket)
         try:
-            yield socket
+            yield
         finally:
             self._open[session].discard(socket)
             if not self._open[session]:

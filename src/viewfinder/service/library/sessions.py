@@ -66,8 +66,11 @@ class Sessions:
             session = Session(*self._signer.loads(kept))
         except BadData:
             return None
-        over = session.ends <= self._clock() or session.id in self._ended
-        return None if over else session
+        return None if self.is_over(session) else session
+
+    def is_over(self, session: Session) -> bool:
+        """Return whether a session was signed out of, or its time is over."""
+        return session.ends <= self._clock() or session.id in self._ended
 
     def end(self, session: Session) -> None:
         """Sign out: the session is over, also after a restart."""
