@@ -39,6 +39,7 @@ def test_a_batch_waits_its_turn_and_is_stopped(api, own, colors):
     while (now := api.get(address).json())["state"] != "stopped":
         assert time.monotonic() < end
     assert [api.get(f"/batches{query}").json()["items"] for query in ("", "?run=colors")] == [[now], [now]]
+    assert [api.delete(address).status_code for _ in range(2)] == [204, 404]
 
 
 def test_what_a_batch_needs_is_said(api):

@@ -1,10 +1,14 @@
 """What if: a model is tried on images of one's own, and many at once become a CSV."""
 
 import base64
+import contextlib
 import io
 import json
 import shutil
+import signal
 import sys
+import time
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -135,7 +139,7 @@ def test_classes_of_dropped_pasted_and_test_images_and_one_that_is_broken(
     expect(strip).to_have_count(5)
 
 
-def test_a_folder_becomes_a_csv(server, page, colors, colors_run, tmp_path):
+def test_a_folder_becomes_a_csv(server, page, colors, colors_run, tmp_path, console_errors):
     from playwright.sync_api import expect
 
     folder = tmp_path / "new ones"
@@ -155,7 +159,66 @@ def test_a_folder_becomes_a_csv(server, page, colors, colors_run, tmp_path):
     assert table["prediction"].to_list() == known["prediction"].to_list()
     page.reload()
     expect(page.get_by_role("link", name="Download the CSV")).to_be_visible()
-    assert [path.suffix for path in (server.home / "predictions").iterdir()] == [".csv"]  # the images are gone
+    kept = server.home / "predictions"
+    assert sorted(path.suffix for path in kept.iterdir()) == [".csv", ".json"]  # the images are gone
+
+    server.stop()
+    server.start()
+    console_errors.clear()  # the browser noticed
+    page.goto(f"{server.url}/runs/colors/try")
+    expect(page.get_by_text("10 images predicted")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the CSV").click()
+    assert pl.read_csv(io.BytesIO(download.value.path().read_bytes())).height == 10
+    page.get_by_role("button", name="Delete new ones").click()
+    expect(page.get_by_role("link", name="Download the CSV")).to_have_count(0)
+    assert list(kept.iterdir()) == []
+
+
+def engines(server):
+    """Return the processes below a server that predict."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == server.process.pid and b"viewfinder.engine" in (folder / "cmdline").read_bytes():
+                found.append(folder)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_server_that_ends_interrupts_its_batch(server, page, colors):
+    from playwright.sync_api import expect
+
+    api, content = f"{server.url}/api/v1", (colors / "red" / "red 0.png").read_bytes()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        sent = page.request.post(f"{api}/uploads").json()["id"]
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for index in range(3000):
+                archive.writestr(f"{index}.png", content)
+        page.request.put(f"{api}/uploads/{sent}/files/many.zip", data=packed.getvalue())
+        batch = page.request.post(f"{api}/batches", data={"upload": sent, "run": "colors", "name": number.name})
+        address = f"{api}/batches/{batch.json()['id']}"
+        end = time.monotonic() + 60
+        while not (now := page.request.get(address).json())["done"]:
+            assert (time.monotonic() < end, now["state"] in ("waiting", "running")) == (True, True), now
+            time.sleep(0.05)
+        assert now["state"] == "running"
+        running = engines(server)
+        assert running
+        server.process.send_signal(number)
+        _, said = server.process.communicate(timeout=30)
+        assert "Traceback" not in said
+        while any(folder.exists() for folder in running):
+            assert time.monotonic() < end, "a process went on"
+            time.sleep(0.05)
+        assert {path.suffix for path in (server.home / "predictions").glob("*") if path.is_file()} == {".json"}
+        server.start()
+    page.goto(f"{server.url}/runs/colors/try")
+    expect(page.get_by_text("interrupted: the server ended before it was done")).to_have_count(2)
+    expect(page.get_by_role("button", name="Delete SIGTERM")).to_be_visible()
+    assert [path for path in (server.home / "predictions").iterdir() if path.is_dir()] == []
 
 
 def test_previews_follow_a_change_of_a_setting(server, page):

@@ -45,7 +45,7 @@ class BatchAnswer(BaseModel):
 
     id: str
     name: str
-    state: Literal["waiting", "running", "finished", "stopped", "failed"]
+    state: Literal["waiting", "running", "finished", "stopped", "failed", "interrupted"]
     done: int
     total: int
     error: str | None
@@ -82,7 +82,7 @@ def list_batches(
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> Page[BatchAnswer]:
-    """List the batches since the server started, the newest first."""
+    """List the batches, the newest first."""
     rows = batches.batches(library) if run is None else batches.of_model(library, of_run(library, run))
     return page(request, [BatchAnswer.of(row) for row in part(rows, offset, limit)], len(rows), offset)
 
@@ -91,6 +91,12 @@ def list_batches(
 def get_batch(library: Here, identity: Id) -> BatchAnswer:
     """Say how far a batch is."""
     return BatchAnswer.of(batches.get(library, identity))
+
+
+@router.delete("/batches/{identity}", status_code=HTTPStatus.NO_CONTENT, responses=documented(404, 409, 422))
+def delete_batch(library: Here, identity: Id) -> None:
+    """Delete a batch that is over, and its CSV, for good."""
+    batches.delete(library, identity)
 
 
 @router.post("/batches/{identity}/stop", status_code=HTTPStatus.ACCEPTED, responses=documented(404, 422))

@@ -54,6 +54,7 @@ def create_app(library: Library, jobs: LocalJobs, entry: Entry | None = None) ->
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         jobs.open()
+        await asyncio.to_thread(batches.recall, library)
         emptying = asyncio.create_task(_empty_trash(library))
         yield
         emptying.cancel()

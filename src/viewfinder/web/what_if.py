@@ -1,6 +1,8 @@
 """What if: a model is tried on images that are dropped, pasted or taken from its test images."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from nicegui import background_tasks, ui
@@ -20,6 +22,7 @@ from viewfinder.words import plural
 STYLE = Path(__file__).with_name("what_if.css")
 REFRESH_S = 0.5
 MOST_LISTED = 100
+MOST_BATCHES = 10
 WARMING = "Warming up: the first answer takes a few seconds."
 
 
@@ -120,6 +123,13 @@ def _many(library: Library, model: Path, looking: Looking) -> None:
         offer()
         timer.activate()
 
+    async def delete(batch: Batch) -> None:
+        try:
+            await off_loop(batches.delete, library, batch.id)
+        except InputError as error:
+            ui.notify(str(error), type="negative")
+        refresh()
+
     def offer() -> None:
         place.clear()
         with place:
@@ -127,7 +137,7 @@ def _many(library: Library, model: Path, looking: Looking) -> None:
 
     def refresh() -> None:
         """Draw the list when a batch came or changed its state; otherwise only say how far they are."""
-        found = batches.of_model(library, model)
+        found = batches.of_model(library, model)[:MOST_BATCHES]
         states = [(batch.id, batch.state) for batch in found]
         if states != seen:
             seen[:] = states
@@ -138,8 +148,11 @@ def _many(library: Library, model: Path, looking: Looking) -> None:
 
     @ui.refreshable
     def shown() -> None:
-        for batch in batches.of_model(library, model):
-            said[batch.id] = _batch(batch)
+        found = batches.of_model(library, model)
+        for batch in found[:MOST_BATCHES]:
+            said[batch.id] = _batch(batch, delete)
+        if len(found) > MOST_BATCHES:
+            ui.label(f"… and {len(found) - MOST_BATCHES:,} older").classes("vf-soft")
 
     with card():
         heading("Many images at once", 2)
@@ -152,16 +165,21 @@ def _many(library: Library, model: Path, looking: Looking) -> None:
     offer()
 
 
-def _batch(batch: Batch) -> ui.label:
+def _batch(batch: Batch, delete: Callable[[Batch], Awaitable[None]]) -> ui.label:
     """Show a batch, and return the label that says how far it is."""
     with ui.row().classes("w-full items-center gap-4"):
-        ui.label(batch.name).classes("font-bold")
+        with ui.column().classes("gap-0"):
+            ui.label(batch.name).classes("font-bold")
+            ui.label(time.strftime("%Y-%m-%d %H:%M", time.localtime(batch.begun))).classes("vf-soft text-sm")
         said = ui.label(_said(batch)).props("role=status")
         if batch.state == "finished":
             ui.link("Download the CSV", f"/files/predictions/{batch.id}.csv")
         elif batch.state not in batches.OVER:
             stop = ui.button("Stop", icon="stop", on_click=lambda: batches.stop(batch)).props("outline no-caps dense")
             stop.props["aria-label"] = f"Stop {batch.name}"
+        if batch.state in batches.OVER:
+            gone = ui.button("Delete", icon="delete", on_click=lambda: delete(batch)).props("flat no-caps dense")
+            gone.props["aria-label"] = f"Delete {batch.name}"
     if batch.error:
         ui.label(batch.error).classes("vf-wrong")
     if batch.unreadable:
@@ -179,7 +197,12 @@ def _left_out(batch: Batch) -> None:
 
 def _said(batch: Batch) -> str:
     """Return in words how far a batch is."""
-    words = {"waiting": "waits for its turn", "stopped": "stopped", "failed": "failed"}
+    words = {
+        "waiting": "waits for its turn",
+        "stopped": "stopped",
+        "failed": "failed",
+        "interrupted": "interrupted: the server ended before it was done. Send the images again.",
+    }
     if batch.state == "finished":
         return f"{plural(batch.total - len(batch.unreadable), 'image')} predicted"
     if batch.state == "running" and batch.stopping.is_set():

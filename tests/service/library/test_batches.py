@@ -1,6 +1,7 @@
 """Batches: uploaded images that a model predicts in the background, one batch at a time."""
 
 import io
+import shutil
 import time
 import zipfile
 
@@ -9,8 +10,9 @@ import pytest
 from PIL import Image
 
 from coroutines import run_async
-from viewfinder.errors import NotFoundError
+from viewfinder.errors import NotFoundError, StateError
 from viewfinder.service.library import batches, uploads
+from viewfinder.service.library.library import Library
 
 
 @pytest.fixture
@@ -41,6 +43,14 @@ def over(*found, seconds=60):
         time.sleep(0.05)
 
 
+def restarted(library):
+    """Return the library as the next server finds it."""
+    opened = Library.open(library.home)
+    opened.database.close()
+    batches.recall(opened)
+    return opened
+
+
 def test_batches_queue_and_can_be_stopped(library, upload, images, squares_run):
     model = squares_run.path / "model"
     with library.heavy:  # something else computes
@@ -48,6 +58,8 @@ def test_batches_queue_and_can_be_stopped(library, upload, images, squares_run):
         second = batches.of_upload(library, upload(images), "second", model)
         assert (first.state, second.state) == ("waiting", "waiting")
         batches.stop(second)
+        with pytest.raises(StateError, match="'first' is waiting"):
+            batches.delete(library, first.id)
     over(first, second)
     assert (first.state, second.state, first.error) == ("finished", "stopped", None)
     assert (first.done, first.total) == (6, 6)
@@ -59,9 +71,57 @@ def test_batches_queue_and_can_be_stopped(library, upload, images, squares_run):
         pl.List(pl.Struct({"confidence": pl.Float64}))).to_list()[0]]  # fmt: skip
     assert all(confidence >= least for confidence in found)
     assert batches.of_model(library, model) == [second, first]
-    assert sorted(path.name for path in (library.home / "predictions").iterdir()) == [f"{first.id}.csv"]
+    names = [f"{first.id}.csv", f"{first.id}.json", f"{second.id}.json"]
+    assert sorted(path.name for path in (library.home / "predictions").iterdir()) == sorted(names)
     with pytest.raises(NotFoundError):
         batches.get(library, "gone")
+
+
+def test_batches_are_known_after_a_restart_until_they_are_deleted(library, upload, images, tmp_path, squares_run):
+    model = library.home / "runs" / "one" / "model"
+    shutil.copytree(squares_run.path / "model", model)
+    first, second = (
+        batches.of_upload(library, upload({**images, "broken.png": b"no"}), name, model) for name in ("first", "second")
+    )
+    over(first, second)
+    moved = Library.open(library.home.rename(tmp_path / "elsewhere"))  # a library may be moved
+    batches.recall(moved)
+    found = batches.of_model(moved, moved.home / "runs" / "one" / "model")
+    assert [(one.id, one.name, one.state, one.total) for one in found] == [
+        (second.id, "second", "finished", 6),
+        (first.id, "first", "finished", 6),
+    ]
+    assert found[0].unreadable == second.unreadable
+    assert pl.read_csv(found[0].csv).height == 5
+    batches.delete(moved, first.id)
+    assert [one.id for one in batches.batches(moved)] == [second.id]
+    assert {path.stem for path in (moved.home / "predictions").iterdir()} == {second.id}
+    moved.database.close()
+
+
+def test_what_a_killed_server_left_is_interrupted(library, upload, images, squares_run):
+    with library.heavy:
+        batch = batches.of_upload(library, upload(images), "first", squares_run.path / "model")
+        folder = library.home / "predictions"
+        (folder / f".{batch.id}.csv.1").write_bytes(b"half")
+        (folder / "torn.json").write_bytes(b"{")
+        (found,) = batches.batches(restarted(library))
+        assert (found.id, found.name, found.state) == (batch.id, "first", "interrupted")
+        assert sorted(path.name for path in folder.iterdir()) == sorted([f"{batch.id}.json", "torn.json"])
+        batches.stop(batch)
+    over(batch)
+
+
+def test_more_than_a_hundred_images(library, upload, colors, colors_run):
+    contents = [path.read_bytes() for path in sorted(colors.glob("*/*.png"))]
+    files = {f"{number:03}.png": contents[number % len(contents)] for number in range(130)}
+    batch = batches.of_upload(library, upload(files), "many", colors_run.path / "model")
+    over(batch)
+    assert (batch.state, batch.done, batch.total, batch.error) == ("finished", 130, 130, None)
+    table = pl.read_csv(batch.csv)
+    assert table["image"].to_list() == list(files)
+    again = table["prediction"].to_list()
+    assert again[: 130 - len(contents)] == again[len(contents) :]
 
 
 def test_one_that_runs_is_stopped_after_an_image(library, upload, tmp_path, squares_run):
@@ -74,7 +134,7 @@ def test_one_that_runs_is_stopped_after_an_image(library, upload, tmp_path, squa
         time.sleep(0.02)
     batches.stop_all(library)
     over(batch)
-    assert batch.state == "stopped"
+    assert batch.state == "interrupted"
     assert 0 < batch.done < 400
     assert not batch.csv.exists()
 

@@ -1,27 +1,33 @@
-"""Batches: a folder or zip of images that a model predicts in the background, into a CSV."""
+"""Batches: a folder or zip of images that a model predicts in the background, into a CSV.
 
+Each has a small file beside its CSV in `predictions/` of the library, which says what it was and how it ended.
+"""
+
+import contextlib
+import json
 import shutil
 import threading
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.data.sources.files import Tree
-from viewfinder.errors import NotFoundError, SourceError, ViewfinderError
+from viewfinder.errors import NotFoundError, SourceError, StateError, ViewfinderError
 from viewfinder.run import read_model_info
 from viewfinder.service import predicting
 from viewfinder.service.library import uploads, zips
-from viewfinder.service.library.library import Library, new_id
+from viewfinder.service.library.library import Library, new_id, write
 
 NICE = 10
-OVER = ("finished", "stopped", "failed")
+OVER = ("finished", "stopped", "failed", "interrupted")
 
 
 @dataclass
 class Batch:
     """Images that are predicted: how far it is, and at last the CSV, or what went wrong.
 
-    `state` is waiting, running, finished, stopped or failed. `unreadable` are the images that were left out.
+    `state` is waiting, running, finished, stopped, failed, or interrupted, because the server ended. `unreadable` are
+    the images that were left out; `begun` is in seconds since 1970.
     """
 
     name: str
@@ -33,6 +39,8 @@ class Batch:
     total: int = 0
     error: str | None = None
     unreadable: tuple[Diagnostic, ...] = ()
+    begun: float = 0.0
+    given_up: str = "stopped"
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def progress(self, done: int, total: int) -> None:
@@ -46,33 +54,61 @@ def of_upload(library: Library, identity: str, name: str, model: Path) -> Batch:
     Raises NotFoundError when there is no such upload.
     """
     made = new_id()
-    batch = Batch(name, model, library.home / "predictions" / f"{made}.csv", made)
+    batch = Batch(name, model, _folder(library) / f"{made}.csv", made, begun=library.clock())
     files = batch.csv.with_suffix("")
     files.parent.mkdir(exist_ok=True)
-    _tidy(library, files.parent)
     uploads.folder_of(library, identity).rename(files)
+    _remember(library, batch, batch.state)
     library.batches[made] = batch
     thread = threading.Thread(target=_work, args=(library, batch, files), name=f"viewfinder-batch-{made}", daemon=True)
     thread.start()
     return batch
 
 
+def recall(library: Library) -> None:
+    """Know the batches of earlier servers again, and remove what those left behind that were not over.
+
+    To be called once, as the server starts.
+    """
+    found = [batch for path in _folder(library).glob("*.json") if (batch := _read(library, path))]
+    for batch in sorted(found, key=lambda one: one.begun):
+        if batch.state not in OVER:
+            batch.state = "interrupted"
+            batch.csv.unlink(missing_ok=True)
+        library.batches[batch.id] = batch
+    for left in _folder(library).glob("*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.name.startswith("."):  # what was being written
+            left.unlink(missing_ok=True)
+
+
 def batches(library: Library) -> list[Batch]:
-    """Return all batches since the server started, the newest first."""
+    """Return all batches, the newest first."""
     return list(reversed(list(library.batches.values())))
 
 
 def of_model(library: Library, model: Path) -> list[Batch]:
-    """Return the batches of a model since the server started, the newest first."""
+    """Return the batches of a model, the newest first."""
     return [batch for batch in batches(library) if batch.model == model]
 
 
 def get(library: Library, identity: str) -> Batch:
-    """Return a batch; raise NotFoundError when there was none of that id since the server started."""
+    """Return a batch; raise NotFoundError when there is none of that id."""
     if identity not in library.batches:
-        raise NotFoundError(f"There is no batch '{identity}'.")
+        raise NotFoundError(f"There is no batch '{identity}'. It may have been deleted.")
     found: Batch = library.batches[identity]
     return found
+
+
+def delete(library: Library, identity: str) -> None:
+    """Delete a batch and its CSV for good; raise StateError for one that is not over."""
+    batch = get(library, identity)
+    if batch.state not in OVER:
+        raise StateError(f"'{batch.name}' is {batch.state}. Stop it first.")
+    batch.csv.unlink(missing_ok=True)
+    batch.csv.with_suffix(".json").unlink(missing_ok=True)
+    library.batches.pop(identity, None)
 
 
 def stop(batch: Batch) -> None:
@@ -81,34 +117,59 @@ def stop(batch: Batch) -> None:
 
 
 def stop_all(library: Library) -> None:
-    """Ask every batch to stop: the server ends."""
+    """Interrupt every batch: the server ends."""
     for batch in list(library.batches.values()):
+        if not batch.stopping.is_set():
+            batch.given_up = "interrupted"
         stop(batch)
 
 
-def _tidy(library: Library, folder: Path) -> None:
-    """Remove the images of batches that a server which was killed left behind."""
-    for left in folder.iterdir():
-        if left.is_dir() and left.name not in library.batches:
-            shutil.rmtree(left, ignore_errors=True)
+def _folder(library: Library) -> Path:
+    return library.home / "predictions"
+
+
+def _remember(library: Library, batch: Batch, state: str) -> None:
+    """Write what tells of a batch after a restart; a model of the library's is named by its place in it."""
+    model = batch.model.relative_to(library.home) if batch.model.is_relative_to(library.home) else batch.model
+    kept = {name: getattr(batch, name) for name in ("name", "begun", "done", "total", "error")}
+    kept |= {"model": model.as_posix(), "state": state, "unreadable": [asdict(one) for one in batch.unreadable]}
+    write(batch.csv.with_suffix(".json"), json.dumps(kept).encode())
+
+
+def _read(library: Library, path: Path) -> Batch | None:
+    """Return the batch that a file tells of; None when it cannot be read."""
+    try:
+        kept = json.loads(path.read_bytes())
+        kept["model"] = library.home / kept["model"]
+        kept["unreadable"] = tuple(Diagnostic(**one) for one in kept["unreadable"])
+        return Batch(csv=path.with_suffix(".csv"), id=path.stem, **kept)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _work(library: Library, batch: Batch, files: Path) -> None:
+    state = "failed"
     try:
-        with library.heavy:
-            if not batch.stopping.is_set():
-                batch.state = "running"
-                _predict(batch, files)
-                batch.state = "finished"
-    except KeyboardInterrupt:
-        pass
+        state = _outcome(library, batch, files)
     except Exception as error:  # noqa: BLE001 - this is a thread's edge: the page shows what went wrong
         batch.error = str(error) if isinstance(error, ViewfinderError) else f"{type(error).__name__}: {error}"
-        batch.state = "failed"
-    finally:
-        shutil.rmtree(files, ignore_errors=True)
-        if batch.state not in OVER:
-            batch.state = "stopped"
+    shutil.rmtree(files, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _remember(library, batch, state)
+    batch.state = state
+
+
+def _outcome(library: Library, batch: Batch, files: Path) -> str:
+    """Predict a batch when its turn has come, and return how it ended."""
+    with library.heavy:
+        if batch.stopping.is_set():
+            return batch.given_up
+        batch.state = "running"
+        try:
+            _predict(batch, files)
+        except KeyboardInterrupt:
+            return batch.given_up
+        return "finished"
 
 
 def _unpack(files: Path) -> None:
