@@ -20,7 +20,8 @@ WIDE, NARROW = {"width": 1200, "height": 900}, {"width": 400, "height": 800}
 TABS = ("target", "split", "metrics", "augmentation", "training", "runtime")
 SERIOUS = ("serious", "critical")
 WIDER = """() => {
-    const most = document.documentElement.clientWidth;
+    const most = document.documentElement.clientWidth, header = document.querySelector("header");
+    if (header && header.getBoundingClientRect().height > 70) return ["the header takes two rows"];
     if (document.documentElement.scrollWidth <= most && document.body.scrollWidth <= most) return [];
     const wide = [...document.body.querySelectorAll("*")].filter((one) => one.getBoundingClientRect().right > most + 1);
     return wide.slice(-3).map((one) => one.outerHTML.slice(0, 120));
@@ -162,6 +163,48 @@ def looked_at(page, name, within=None):
     return {look: found for look, found in wrong.items() if found}
 
 
+def sign_in_narrow(page):
+    """Sign in, in a narrow window."""
+    page.set_viewport_size(NARROW)
+    page.get_by_label("Password").fill("correct horse")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", level=1).first.wait_for()
+
+
+def menu_by_keyboard(page, server):
+    """Open the menu of a narrow window without a mouse, and go where it leads; return what is wrong with its look."""
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/runs/colors/result")
+    settled(page)
+    places = page.get_by_role("navigation", name="Places")
+    expect(places).to_be_hidden()
+    page.locator(".vf-path a").evaluate_all(
+        "(all) => all.forEach((a) => { a.textContent = 'a long name '.repeat(9); })"
+    )
+    menu = page.get_by_role("button", name="Menu")
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(places.get_by_role("link")).to_have_text(["Models", "System"])
+    expect(places.get_by_role("button", name="Sign out")).to_be_visible()
+    wrong = {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        settled(page)
+        wrong[f"menu, {scheme}"] = violations(page, None) + page.evaluate(WIDER)
+        if folder := os.environ.get("VIEWFINDER_SCREENSHOTS"):
+            page.screenshot(path=Path(folder) / f"menu {scheme}.png")
+    page.keyboard.press("Escape")
+    expect(places).to_be_hidden()
+    expect(menu).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    expect(places.get_by_role("link", name="Models")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/models")
+    return {look: found for look, found in wrong.items() if found}
+
+
 def test_every_page_is_readable_by_all_and_fits_a_narrow_window(server, page, filled, colors, tmp_path):
     pytest.importorskip("axe_playwright_python")
     wrong, all_of_them = {}, addresses(filled, colors)
@@ -179,4 +222,6 @@ def test_every_page_is_readable_by_all_and_fits_a_narrow_window(server, page, fi
     server.start("--password-file", str(tmp_path / "password"))
     page.goto(f"{server.url}/")
     wrong |= looked_at(page, "sign in")
+    sign_in_narrow(page)
+    wrong |= menu_by_keyboard(page, server)
     assert not wrong, json.dumps(wrong, indent=1)

@@ -25,25 +25,32 @@ def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
     ui.page_title(f"{title} · Viewfinder")
     ui.add_css(STYLE)
     ui.colors(primary="#2563c9")
-    with ui.header().classes("vf-header shadow-none items-center q-py-sm"):
+    with ui.header().classes("vf-header shadow-none items-center no-wrap q-py-sm"):
         ui.link("Viewfinder", "/").classes("text-lg font-bold")
-        for text, address in path:
-            ui.label("/").classes("vf-soft")
-            ui.link(text, address)
-        ui.space()
-        with ui.row().classes("gap-4 no-wrap"):
-            for text, address in PLACES:
+        with ui.row().classes("vf-path items-center no-wrap grow"):
+            for text, address in path:
+                ui.label("/").classes("vf-soft")
                 ui.link(text, address)
-            _sign_out()
+        _places()
     with ui.column().classes("vf-page gap-5"):
         yield
+
+
+def _places() -> None:
+    """Show where else one can go: in a row, in a narrow window behind a button. The browser opens and closes it."""
+    with ui.element("button").classes("vf-menu").props('type=button popovertarget=places aria-label="Menu"'):
+        ui.icon("menu", size="sm").props("aria-hidden=true")
+    with ui.element("nav").classes("vf-places").props('popover=auto id=places aria-label="Places"'):
+        for text, address in PLACES:
+            ui.link(text, address)
+        _sign_out()
 
 
 def _sign_out() -> None:
     """Offer to sign out, to those who have signed in."""
     if caller_of(ui.context.client.request.scope).session is None:
         return
-    with ui.element("form").props("method=post action=/sign-out").classes("q-ml-sm"):
+    with ui.element("form").props("method=post action=/sign-out"):
         ui.button("Sign out", icon="logout", color=None).props("type=submit flat dense no-caps")
     leave_with_session()
 
