@@ -26,9 +26,10 @@ QUICK_BOXES = {
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_weights_folder(tmp_path_factory):
-    """Weight files of the machine that runs the tests play no part, and nothing is downloaded."""
+    """Weight files and data of the user who runs the tests play no part, and nothing is downloaded."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+        patch.setenv("VIEWFINDER_HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("VIEWFINDER_WEIGHTS", raising=False)
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
             patch.setenv(name, "http://127.0.0.1:9")  # nobody listens there

@@ -198,6 +198,16 @@ class Runtime(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto | fp32 | bf16. Of training; judging is always fp32"
     )
+    engine: Literal["auto", "openvino", "torch"] = Field(
+        "auto",
+        description="auto | openvino | torch: what computes the frozen layers of classifiers. torch: together with the "
+        "others, anew in every epoch",
+    )
+    views: Auto | Annotated[int, Field(ge=0)] = Field(
+        "auto",
+        description="How many augmented views of each image are drawn, once for all epochs, which use them in turn; "
+        "0: a fresh one in every epoch",
+    )
     workers: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto", description="Processes that load images; 0: the trainer itself. Never changes results"
     )

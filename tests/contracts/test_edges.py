@@ -136,7 +136,6 @@ NONE = {
     "gallery.pictures": "a part of the page",
     "datasets.keep": "a part of an import",
     "judged.Judged.view": "a plain value",
-    "library.default_home": "where the library lies",
     "library.new_id": "a plain value",
     "library.write": "a part of others",
     "outlook.rates": "a drawing of a design",

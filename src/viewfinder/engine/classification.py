@@ -23,6 +23,7 @@ class Classification:
     """Turns images with a class into a loss, and logits into probabilities."""
 
     keep_statistics = False
+    takes_features = True
     judged_together = 32
 
     def __init__(self, row: Model, input_size: int, classes: Sequence[str], device: torch.device) -> None:
@@ -53,12 +54,21 @@ class Classification:
         self.class_weights = torch.tensor(weights, dtype=torch.float32, device=self.device)
 
     def batch(self, examples: Sequence[Example]) -> Batch:
-        """Return float [n, 3, S, S], normalised, and classes int64 [n] (None where the images have none)."""
-        images = torch.stack([as_tensor(example.pixels, self.device) for example in examples])
-        images = ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        """Return float [n, 3, S, S], normalised, or features, and classes int64 [n] (None where they are not known)."""
+        images = self._features(examples) if examples[0].features is not None else self._images(examples)
         known = all(len(example.classes) for example in examples)
         targets = torch.tensor([int(e.classes[0]) for e in examples], device=self.device) if known else None
         return Batch(images, targets, [example.original_size for example in examples])
+
+    def _images(self, examples: Sequence[Example]) -> Tensor:
+        images = torch.stack([as_tensor(example.pixels, self.device) for example in examples])
+        return ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+
+    def _features(self, examples: Sequence[Example]) -> Tensor:
+        """Return features [n, C, H, W], channels last in memory."""
+        stacked = torch.from_numpy(np.stack([e.features for e in examples if e.features is not None]))
+        values = stacked.view(torch.bfloat16) if stacked.dtype == torch.uint16 else stacked
+        return values.to(self.device).permute(0, 3, 1, 2)
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Any]:
         """Return the cross-entropy, weighted if classes are balanced, and the logits [n, classes]."""

@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from viewfinder.design import Runtime
 
 MAX_WORKERS = 8
+VIEWS = 0
 
 
 def resolve(runtime: Runtime) -> Runtime:
@@ -20,7 +22,12 @@ def resolve(runtime: Runtime) -> Runtime:
     if precision == "auto":
         precision = "bf16" if _has_bf16(device) else "fp32"
     workers = min(MAX_WORKERS, max(1, cores() - 1)) if runtime.workers == "auto" else runtime.workers
-    return runtime.model_copy(update={"devices": str(device), "precision": precision, "workers": workers})
+    engine = runtime.engine
+    if engine == "auto":
+        engine = "openvino" if device.type == "cpu" and find_spec("openvino") else "torch"
+    views = VIEWS if runtime.views == "auto" else runtime.views
+    changes = {"devices": str(device), "precision": precision, "workers": workers, "engine": engine, "views": views}
+    return runtime.model_copy(update=changes)
 
 
 def _has_bf16(device: torch.device) -> bool:

@@ -5,10 +5,11 @@ import os
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -40,7 +41,8 @@ class Item:
 class Example:
     """A loaded image: uint8 [H, W, 3], boxes in its own pixels, and the (width, height) of the original.
 
-    `error` says why an image could not be read; it then has no pixels.
+    `error` says why an image could not be read; it then has no pixels. One that has `features`, what the frozen layers
+    make of it ([H, W, C], float32, or bfloat16 as uint16), needs no pixels.
     """
 
     item: Item
@@ -49,6 +51,7 @@ class Example:
     classes: NDArray[np.int64]
     original_size: tuple[int, int]
     error: str | None = None
+    features: NDArray[np.generic] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,10 @@ def whole_view(image: Image.Image, item: Item) -> View:
     return View(image, boxes * np.array([image.width / width, image.height / height] * 2), np.arange(len(boxes)))
 
 
+Load = Callable[[Iterable[Sequence[Item]], int], Iterator[list[Example]]]
+"""Yields batches of items as examples, in order; the number is that of the augmented view."""
+
+
 class Loader:
     """Loads batches ahead of their use, in `workers` processes; 0: in the caller itself.
 
@@ -127,6 +134,10 @@ class Loader:
         """End the processes; what they were loading is dropped."""
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def of(self, recipe: Recipe) -> Load:
+        """Return what loads by a recipe."""
+        return partial(self.batches, recipe)
 
     def batches(self, recipe: Recipe, batches: Iterable[Sequence[Item]], epoch: int = 0) -> Iterator[list[Example]]:
         """Yield each batch of items as examples, in order, loading some ahead."""

@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch import nn
 
-from viewfinder.engine.examples import Example, Item, Loader, in_batches
+from viewfinder.engine.examples import Example, Item, Load, in_batches
 from viewfinder.engine.task import TaskEngine
 
 
@@ -26,16 +26,19 @@ def judge(
     network: nn.Module,
     task: TaskEngine,
     items: Sequence[Item],
-    loader: Loader,
+    load: Load,
     progress: Callable[[int, int], None] = lambda done, images: None,
 ) -> Judgement:
-    """Judge images with a network in eval mode, in fp32; `progress` is told how many of how many are done."""
+    """Judge images with a network in eval mode, in fp32.
+
+    `load` gives examples without augmentation; `progress` is told how many of how many are done.
+    """
     network.eval()
     names: list[str] = []
     outputs: list[Any] = []
     unreadable: list[Example] = []
     total = done = 0.0
-    for examples in loader.batches(task.recipe(), in_batches(items, task.judged_together)):
+    for examples in load(in_batches(items, task.judged_together), 1):
         unreadable += [example for example in examples if example.error]
         readable = [example for example in examples if not example.error]
         for group in _of_one_shape(readable):

@@ -1,5 +1,7 @@
 """Which layers learn: the last N backbone layers and the head. The others stay exactly as they are."""
 
+from copy import copy
+
 from torch import nn
 
 from viewfinder.catalogue import Model
@@ -18,6 +20,35 @@ def freeze(network: nn.Module, row: Model, retrained: int) -> None:
     layers = backbone_layers(network, row)
     for layer in layers[: len(layers) - retrained]:
         layer.requires_grad_(False)
+
+
+def without_frozen(network: nn.Module, row: Model, retrained: int) -> nn.Module:
+    """Return the network with nothing in the place of its frozen layers: it takes what they make of images.
+
+    It shares all that learns with the network, and has a train mode of its own.
+    """
+    learning = copy(network)
+    for name in frozen_modules(row, retrained):
+        *parents, last = name.split(".")
+        at = learning
+        for parent in parents:
+            inner = copy(at._modules[parent])
+            assert inner is not None
+            at._modules = {**at._modules, parent: inner}
+            at = inner
+        at._modules = {**at._modules, last: nn.Identity()}
+    return learning
+
+
+def frozen_part(network: nn.Module, row: Model, retrained: int) -> nn.Sequential:
+    """Return the frozen layers, one after the other; of a classifier with no other layers with its pooling."""
+    parts = [network.get_submodule(name) for name in frozen_modules(row, retrained)]
+    return nn.Sequential(*parts, *([] if retrained else [nn.AdaptiveAvgPool2d(1)])).eval()
+
+
+def frozen_modules(row: Model, retrained: int) -> list[str]:
+    """Return the names of the modules that do not learn, in their order."""
+    return [name for layer in row.layers[: len(row.layers) - retrained] for name in layer.modules]
 
 
 def undecided(head: nn.Linear) -> None:

@@ -1,11 +1,9 @@
 """The training loop: one for every task and model. It reads and writes nothing but the run folder and the images."""
 
 import math
-import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +15,19 @@ from torch import nn, optim
 from viewfinder import catalogue, events, report, tasks
 from viewfinder.design import Design
 from viewfinder.engine import build, checkpoint, device, layers, optimizers, saved
-from viewfinder.engine.examples import Example, Item, Loader, in_batches, shuffled
+from viewfinder.engine.examples import Example, Item, in_batches, shuffled
+from viewfinder.engine.feed import Feed
 from viewfinder.engine.judge import Judgement, judge
 from viewfinder.engine.task import Batch, TaskEngine, engine_of
+from viewfinder.engine.versions import versions
 from viewfinder.errors import InputError, RunError, TrainingError
+from viewfinder.home import default_home
 from viewfinder.run import ModelInfo, RunFolder
 from viewfinder.schedule import best_epoch, learning_rate, patience_left
 from viewfinder.words import plural
 
 FOLLOWED = 12
 STEP_EVENTS_S = 0.5  # at most one step event in this time
-PACKAGES = ("viewfinder", "torch", "torchvision", "timm", "numpy", "pillow", "polars", "scikit-learn")
 
 Clock = Callable[[], float]
 
@@ -70,6 +70,7 @@ class Trainer:
         self.splits = {str(name): rows for (name,), rows in run.split().group_by("split", maintain_order=True)}
         self.items = self._items("train")
         self.network = self._network()
+        self.feed = Feed(self.network, self.row, self.task, self.design, default_home())
         self.optimizer = self._optimizer()
         self.progress = checkpoint.load(run, self.network, self.optimizer)
         self.told: set[str] = set()
@@ -117,11 +118,11 @@ class Trainer:
         if self.training.class_weights == "balanced":
             self.task.balance(self.items)
         self._start()
-        with Loader(int(self.design.runtime.workers)) as loader:
+        with self.feed:
             try:
-                reason = self._epochs(loader)
+                reason = self._epochs()
                 if self.monitored != "test" and "test" in self.splits:
-                    self._test(loader)
+                    self._test()
             except StopRequested:
                 return self._stopped()
         return self._finished(reason)
@@ -145,7 +146,7 @@ class Trainer:
             )
         )  # fmt: skip
 
-    def _epochs(self, loader: Loader) -> str:
+    def _epochs(self) -> str:
         """Train epoch after epoch; return why the training is complete."""
         while True:
             if self._patience_left() == 0:
@@ -157,8 +158,8 @@ class Trainer:
             if self.progress.epoch > int(self.training.epochs):
                 return f"the limit of {plural(int(self.training.epochs), 'epoch')} was reached"
             try:
-                self._steps(loader)
-                self._end_epoch(loader)
+                self._steps()
+                self._end_epoch()
             except StopRequested:
                 checkpoint.save(self.run, self.network, self.optimizer, self.progress)
                 raise
@@ -172,11 +173,12 @@ class Trainer:
         if self.run.stop_requested:
             raise StopRequested
 
-    def _steps(self, loader: Loader) -> None:
+    def _steps(self) -> None:
         """Take the remaining optimizer steps of the epoch."""
         progress, batches, told = self.progress, self._batches(), self.clock()
         began = self.clock() - progress.seconds
-        for examples in loader.batches(self.task.recipe(self.design), batches[progress.step :], progress.epoch):
+        load, view = self.feed.training(self.items), self.feed.view(progress.epoch)
+        for examples in load(batches[progress.step :], view):
             self._obey()
             readable = self._readable(examples)
             rate = self._rate(progress.step, len(batches))
@@ -191,7 +193,7 @@ class Trainer:
     def _train_mode(self, alone: bool = False) -> None:
         """Put the network in train mode; for an image that is `alone` in a step, batch norms keep their statistics."""
         keep = (self.task.keep_statistics and self.batch_norm == "frozen") or alone
-        layers.train_mode(self.network, self.row, int(self.training.retrained_layers), keep)
+        layers.train_mode(self.feed.network, self.row, int(self.training.retrained_layers), keep)
 
     def _rate(self, step: int, steps: int) -> float:
         base, higher = float(self.training.learning_rate), self.metric.higher_is_better
@@ -206,7 +208,7 @@ class Trainer:
         self._train_mode(alone)
         batch: Batch = self.task.batch(examples)
         with self._precision():
-            loss = self.task.loss(self.network, batch)["loss"]
+            loss = self.task.loss(self.feed.network, batch)["loss"]
         value = float(loss.detach())
         if not math.isfinite(value):
             raise self._diverged(value, f"step {self.progress.step + 1}", rate)
@@ -225,7 +227,7 @@ class Trainer:
         )
 
     def _precision(self) -> AbstractContextManager[None]:
-        return device.bf16(self.network, self.device) if self.design.runtime.precision == "bf16" else nullcontext()
+        return device.bf16(self.feed.network, self.device) if self.design.runtime.precision == "bf16" else nullcontext()
 
     def _readable(self, examples: Sequence[Example]) -> list[Example]:
         """Return the examples that could be read; tell of each other image once."""
@@ -240,7 +242,7 @@ class Trainer:
 
     # -- the end of an epoch ------------------------------------------------------------------------------------------
 
-    def _end_epoch(self, loader: Loader) -> None:
+    def _end_epoch(self) -> None:
         """Judge the monitored split, keep the model if it is the best so far, save the checkpoint, tell."""
         progress = self.progress
         if not progress.images:
@@ -249,7 +251,7 @@ class Trainer:
             )
         epoch = progress.epoch
         rate = self._rate(len(self._batches()) - 1, len(self._batches()))
-        judgement = self._judge(self.monitored, loader)
+        judgement = self._judge(self.monitored)
         if math.isnan(judgement.loss):
             raise self._diverged(judgement.loss, f"on the {self.monitored} split", rate)
         measures = self.task.measure(self.splits[self.monitored], judgement.predictions, None)
@@ -282,7 +284,7 @@ class Trainer:
             images_per_second=row["images_per_second"],
         )  # fmt: skip
 
-    def _judge(self, split: str, loader: Loader) -> Judgement:
+    def _judge(self, split: str) -> Judgement:
         told = self.clock()
 
         def progress(done: int, images: int) -> None:
@@ -292,7 +294,8 @@ class Trainer:
                 told = self.clock()
                 self._tell(events.Evaluating, split=split, done=done, images=images)
 
-        judgement = judge(self.network, self.task, self._items(split), loader, progress)
+        items = self._items(split)
+        judgement = judge(self.feed.network, self.task, items, self.feed.judging(split, items), progress)
         self._readable(judgement.unreadable)
         if not len(judgement.predictions):
             raise TrainingError(f"None of the images of the {split} split can be read any more.")
@@ -318,11 +321,11 @@ class Trainer:
             threshold=threshold, epoch=epoch, provenance=provenance,
         )  # fmt: skip
 
-    def _test(self, loader: Loader) -> None:
+    def _test(self) -> None:
         """Judge the test split, once, with the best model."""
         best, _ = saved.read(self.run.model_path(), self.device)
         self.network.load_state_dict(best.state_dict())
-        self.run.write_predictions(self._judge("test", loader).predictions)
+        self.run.write_predictions(self._judge("test").predictions)
 
     # -- the end of the run -------------------------------------------------------------------------------------------
 
@@ -391,8 +394,3 @@ def followed(names: Sequence[str]) -> list[str]:
     """Return the images whose predictions are told after every epoch: always the same twelve, drawn at random."""
     order = np.random.default_rng(0).permutation(len(names))
     return [sorted(names)[number] for number in order[:FOLLOWED]]
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    return {"python": platform.python_version(), "system": platform.platform(), **{p: version(p) for p in PACKAGES}}

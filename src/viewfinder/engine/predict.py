@@ -60,7 +60,7 @@ class Model:
         """Return what the network finds in images, before any threshold."""
         threads = min(MAX_THREADS, device.cores())
         with ThreadPoolExecutor(threads) as pool, Loader(threads, pool) as loader:
-            return judge(self._network, self._task, items, loader, progress)
+            return judge(self._network, self._task, items, loader.of(self._task.recipe()), progress)
 
     def _above_threshold(self, table: pl.DataFrame) -> pl.DataFrame:
         if self.info.threshold is None:

@@ -1,7 +1,6 @@
 """The library: one folder with a database and everything that it names."""
 
 import contextlib
-import os
 import secrets
 import threading
 import time
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from platformdirs import user_data_path
 
 from viewfinder.errors import NotFoundError, StoreError
+from viewfinder.home import HOME_VARIABLE, default_home
 from viewfinder.lock import take
 from viewfinder.run import RunFolder
 from viewfinder.service.library.judged import Judged
@@ -21,16 +20,9 @@ from viewfinder.service.library.watch import Watch
 from viewfinder.service.warm import Warm
 from viewfinder.store import Analysis, Database, Dataset, Run, SavedModel, Token, open_database
 
-HOME_VARIABLE = "VIEWFINDER_HOME"
 KEPT_RUNS = 4
 KINDS = {Dataset: "dataset", Analysis: "analysis", Run: "run", SavedModel: "saved model", Token: "token"}
 Row = TypeVar("Row", Dataset, Analysis, Run, SavedModel, Token)
-
-
-def default_home() -> Path:
-    """Return the folder that VIEWFINDER_HOME names, or the user's own for application data."""
-    named = os.environ.get(HOME_VARIABLE)
-    return Path(named).expanduser().absolute() if named else user_data_path("viewfinder", appauthor=False)
 
 
 class Library:

@@ -73,6 +73,7 @@ def _rows(library: Library) -> Iterable[Use]:
 def _others(library: Library) -> Iterable[Use]:
     yield Use("database", "Database", sum(path.stat().st_size for path in library.home.glob("viewfinder*.db*")))
     yield Use("backup", "Copies of the database", size(library.home / "backups"))
+    yield Use("cache", "What frozen layers make of images", size(library.home / "cache"))
     yield Use("upload", "Unfinished uploads", size(library.home / "uploads"))
 
 
@@ -95,7 +96,7 @@ def size(path: Path) -> int:
 def clear_caches(library: Library) -> int:
     """Remove what is made again when it is needed; return how many bytes that were."""
     freed = 0
-    for path in _caches(library):
+    for path in (*_caches(library), library.home / "cache"):
         freed += size(path)
         shutil.rmtree(path, ignore_errors=True)
     return freed

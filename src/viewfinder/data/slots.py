@@ -1,0 +1,127 @@
+"""Caches on disk: pieces of bytes of one size, each under a number, in files that several processes may use at once.
+
+Whatever is in a cache can be made again, so nothing that goes wrong with it is an error: a piece that a crash, another
+process or the disk left damaged is one that is not there (its CRC-32 tells), and what cannot be written is not kept.
+Pieces are read, not mapped into memory: a mapped file that is cut short ends the process that looks at it.
+"""
+
+import hashlib
+import os
+import shutil
+import threading
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+MOST_BYTES = 20 << 30  # of all caches in a folder together
+MOST_OF_FREE = 0.5  # and no more than this share of what the disk has left
+THERE = 1 << 32  # beside the checksum, which may be 0
+ENTRY = 8  # bytes in the index
+
+
+class Slots:
+    """A cache of `count` pieces of `size_bytes` each; as many of them are kept as `most_bytes` holds, the first ones.
+
+    It may be used from several threads. Close it, or use it in a `with` statement.
+    """
+
+    def __init__(self, folder: Path, count: int, size_bytes: int, most_bytes: int = MOST_BYTES) -> None:
+        self.size_bytes = size_bytes
+        self.count = min(count, most_bytes // (size_bytes + ENTRY))
+        self._lock = threading.Lock()
+        self._index = np.zeros(self.count, "<u8")
+        self._files: tuple[IO[bytes], IO[bytes]] | None = None
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            os.utime(folder)
+            pieces, index = _opened(folder / "pieces"), _opened(folder / "index")
+            known = np.frombuffer(index.read(self.count * ENTRY), "<u8")
+            self._index[: len(known)] = known
+            self._files = pieces, index
+
+    def __enter__(self) -> "Slots":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files; nothing is kept any more."""
+        with self._lock:
+            files, self._files = self._files, None
+            for file in files or ():
+                file.close()
+
+    def __contains__(self, number: int) -> bool:
+        return number < self.count and bool(self._index[number]) and self._files is not None
+
+    def get(self, number: int) -> bytes | None:
+        """Return a piece, or None if it is not there."""
+        if number not in self:
+            return None
+        with self._lock, suppress(OSError):
+            if self._files is not None:
+                pieces, _ = self._files
+                pieces.seek(number * self.size_bytes)
+                found = pieces.read(self.size_bytes)
+                if THERE | zlib.crc32(found) == self._index[number]:
+                    return found
+        self._index[number] = 0
+        return None
+
+    def put(self, number: int, piece: bytes) -> None:
+        """Keep a piece, if there is room."""
+        if number >= self.count or len(piece) != self.size_bytes:
+            return
+        entry = np.array(THERE | zlib.crc32(piece), "<u8")
+        with self._lock, suppress(OSError):  # the disk is full, or the folder is gone
+            if self._files is not None:
+                pieces, index = self._files
+                pieces.seek(number * self.size_bytes)
+                pieces.write(piece)
+                index.seek(number * ENTRY)
+                index.write(entry.tobytes())
+                self._index[number] = entry
+
+
+def key(parts: Iterable[object]) -> str:
+    """Return a name for a cache that depends on all of what its pieces are made from."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(repr(part).encode() + b"\n")
+    return digest.hexdigest()[:32]
+
+
+def make_room(root: Path, name: str, wanted: int, most_bytes: int = MOST_BYTES) -> int:
+    """Remove the caches below `root` that were used longest ago, until one of `wanted` bytes fits beside the others.
+
+    Returns how many bytes the cache `name` may have.
+    """
+    with suppress(OSError):
+        root.mkdir(parents=True, exist_ok=True)
+        others = sorted((path for path in root.iterdir() if path.name != name), key=lambda path: path.stat().st_mtime)
+        taken = {path: _allocated(path) for path in others}
+        own = _allocated(root / name)
+        free = shutil.disk_usage(root).free + own
+        for path in others:
+            if sum(taken.values()) + wanted <= most_bytes and wanted <= free * MOST_OF_FREE:
+                break
+            shutil.rmtree(path, ignore_errors=True)
+            free += taken.pop(path)
+        return max(0, min(most_bytes - sum(taken.values()), int(free * MOST_OF_FREE)))
+    return 0
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Open a file to read and write, without cutting it; what is written is at once where other processes see it."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600), "r+b", buffering=0)
+
+
+def _allocated(folder: Path) -> int:
+    """Return what the files of a cache take of the disk; those with holes take less than their size."""
+    stats = [path.stat() for path in folder.glob("*")]
+    return sum(getattr(stat, "st_blocks", 0) * 512 or stat.st_size for stat in stats)

@@ -1,0 +1,84 @@
+"""Where the examples of a training come from, and what of the network they still have to pass."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from torch import nn
+
+from viewfinder.catalogue import Model
+from viewfinder.design import Augmentation, Design
+from viewfinder.engine import layers
+from viewfinder.engine.examples import Item, Load, Loader, Recipe
+from viewfinder.engine.features import FeatureLoader
+from viewfinder.engine.graphs import Graph
+from viewfinder.engine.task import TaskEngine
+
+
+class Feed:
+    """Gives the examples of a run to `network`: the whole network, or the part of it behind the frozen layers.
+
+    With the engine `openvino` the frozen layers are constant functions. What they make of an image is kept below
+    `home`, for as many views of it as the design draws.
+    """
+
+    def __init__(self, network: nn.Module, row: Model, task: TaskEngine, design: Design, home: Path) -> None:
+        self.network, self.design = network, design
+        self._task, self._row, self._home = task, row, home
+        self._whole, self._retrained = network, int(design.training.retrained_layers)
+        self._graphs: dict[str, Graph] = {}
+        self._loads: dict[str, Load] = {}
+        self._open = ExitStack()
+        self.apart = design.runtime.engine == "openvino" and task.takes_features and self._retrained < len(row.layers)
+        if self.apart:
+            self.network = layers.without_frozen(network, row, self._retrained)
+
+    def __enter__(self) -> "Feed":
+        self._loader = self._open.enter_context(Loader(int(self.design.runtime.workers)))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._open.close()
+
+    @property
+    def views(self) -> int:
+        """How many views of each training image are drawn, once for all epochs; 0: a fresh one in every epoch."""
+        return int(self.design.runtime.views) if _augments(self.design.augmentation) else 1
+
+    def view(self, epoch: int) -> int:
+        """Return which view of the training images an epoch uses; both are counted from 1."""
+        return (epoch - 1) % self.views + 1 if self.views else epoch
+
+    def training(self, items: Sequence[Item]) -> Load:
+        """Return what loads the training images."""
+        recipe = self._task.recipe(self.design if _augments(self.design.augmentation) else None)
+        if not self.apart:
+            return self._loader.of(recipe)
+        if "training" not in self._loads:
+            precision = str(self.design.runtime.precision)
+            self._loads["training"] = self._features(precision, recipe, items, self.views)
+        return self._loads["training"]
+
+    def judging(self, split: str, items: Sequence[Item]) -> Load:
+        """Return what loads the images of a split as they are, to be judged in fp32."""
+        if not self.apart:
+            return self._loader.of(self._task.recipe())
+        if split not in self._loads:
+            self._loads[split] = self._features("fp32", self._task.recipe(), items, 1)
+        return self._loads[split]
+
+    def _features(self, precision: str, recipe: Recipe, items: Sequence[Item], views: int) -> Load:
+        if precision not in self._graphs:
+            part = layers.frozen_part(self._whole, self._row, self._retrained)
+            size = int(self.design.training.input_size)
+            self._graphs[precision] = Graph(part, self._row, size, precision, self._home / "cache" / "graphs")
+        kept = self._home / "cache" / "features"
+        loader = FeatureLoader(self._loader, self._graphs[precision], precision, recipe, items, views, kept)
+        self._open.callback(loader.close)
+        return loader.batches
+
+
+def _augments(augmentation: Augmentation) -> bool:
+    """Return whether training images are changed at all."""
+    categories = augmentation.color, augmentation.affine, augmentation.crop
+    return any(category.enabled and category.probability > 0 for category in categories)
