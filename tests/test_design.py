@@ -48,6 +48,8 @@ DEFAULTS = {
     "training.batch_size": "auto",
     "runtime.devices": "auto",
     "runtime.precision": "auto",
+    "runtime.engine": "auto",
+    "runtime.views": "auto",
     "runtime.workers": "auto",
     "runtime.seed": 0,
 }

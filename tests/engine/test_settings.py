@@ -184,6 +184,8 @@ CASES = {
     "training.batch_size": (steps, 4, {}),
     "runtime.devices": (notes, "cuda:7", {}),
     "runtime.precision": (result, "bf16", {}),
+    "runtime.engine": (result, "torch", {}),
+    "runtime.views": (result, 1, {"training.epochs": 2}),
     "runtime.workers": (children, 2, {}),
     "runtime.seed": (result, 1, {}),
 }

@@ -1,0 +1,85 @@
+"""Caches on disk: what was kept is found, and nothing that happens to them is an error."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from viewfinder.data import slots
+from viewfinder.data.slots import Slots
+
+
+def test_what_was_kept_is_found_again(tmp_path):
+    with Slots(tmp_path / "cache", 3, 4) as cache:
+        assert 1 not in cache
+        assert cache.get(1) is None
+        cache.put(1, b"abcd")
+        cache.put(0, b"\0\0\0\0")
+        assert (cache.get(0), cache.get(1), cache.get(2)) == (b"\0\0\0\0", b"abcd", None)
+    with Slots(tmp_path / "cache", 3, 4) as again:
+        assert (again.get(0), again.get(1), again.get(2)) == (b"\0\0\0\0", b"abcd", None)
+
+
+def test_two_may_use_it_at_once(tmp_path):
+    with Slots(tmp_path / "cache", 3, 4) as one, Slots(tmp_path / "cache", 3, 4) as other:
+        one.put(0, b"same")
+        other.put(0, b"same")
+        other.put(2, b"more")
+        one.put(1, b"than")
+    with Slots(tmp_path / "cache", 3, 4) as cache:
+        assert [cache.get(number) for number in range(3)] == [b"same", b"than", b"more"]
+
+
+@pytest.mark.parametrize("damage", [b"xbcd", b"ab", b""])
+def test_what_was_damaged_is_not_there(tmp_path, damage):
+    with Slots(tmp_path / "cache", 1, 4) as cache:
+        cache.put(0, b"abcd")
+    (tmp_path / "cache" / "pieces").write_bytes(damage)
+    with Slots(tmp_path / "cache", 1, 4) as cache:
+        assert cache.get(0) is None
+        assert 0 not in cache
+        cache.put(0, b"abcd")
+        assert cache.get(0) == b"abcd"
+
+
+def test_it_keeps_no_more_than_it_may(tmp_path):
+    with Slots(tmp_path / "cache", 10, 92, most_bytes=250) as cache:
+        for number in range(10):
+            cache.put(number, bytes([number]) * 92)
+        assert [number for number in range(10) if number in cache] == [0, 1]
+    assert (tmp_path / "cache" / "pieces").stat().st_size <= 250
+
+
+def test_without_a_folder_nothing_is_kept(tmp_path):
+    (tmp_path / "file").write_text("")
+    with Slots(tmp_path / "file" / "cache", 2, 4) as cache:
+        cache.put(0, b"abcd")
+        assert cache.get(0) is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_full_disk_is_no_error(tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "pieces").symlink_to("/dev/full")
+    with Slots(tmp_path / "cache", 2, 4) as cache:
+        cache.put(0, b"abcd")
+        assert 0 not in cache
+        assert cache.get(0) is None
+
+
+def test_room_is_made_by_removing_what_was_used_longest_ago(tmp_path):
+    for age, name in ((3, "old"), (2, "middle"), (1, "new")):
+        with Slots(tmp_path / name, 1, 4096) as cache:
+            cache.put(0, bytes(4096))
+        os.utime(tmp_path / name, (1_000_000_000 - age, 1_000_000_000 - age))
+    assert slots.make_room(tmp_path, "mine", 0) > 1 << 20
+    assert {path.name for path in tmp_path.iterdir()} == {"old", "middle", "new"}
+    taken = slots._allocated(tmp_path / "new")
+    room = slots.make_room(tmp_path, "mine", 4096, most_bytes=taken + 5000)
+    assert {path.name for path in tmp_path.iterdir()} == {"new"}
+    assert room == 5000
+
+
+def test_a_name_depends_on_every_part():
+    assert slots.key((1, "a")) == slots.key((1, "a"))
+    assert len({slots.key(parts) for parts in ((1, "a"), (1, "b"), ("1", "a"), ("a", 1), (1, "a", None))}) == 5
