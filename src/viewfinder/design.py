@@ -108,6 +108,11 @@ class Augmentation(Section):
     affine: Affine = Field(default_factory=Affine, description="Flips and rotation")
     crop: Crop = Field(default_factory=Crop, description="A random part of the image, enlarged to the whole")
 
+    @property
+    def is_on(self) -> bool:
+        """Whether images are changed at all."""
+        return any(category.enabled and category.probability > 0 for category in (self.color, self.affine, self.crop))
+
 
 class PlateauSchedule(Section):
     """Lower the rate when the metric stalls."""
@@ -298,6 +303,13 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def _same_kind(below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
     kind = below.get("kind", "plateau")  # a schedule that names none is one
     return bool(above.get("kind", kind) == kind)
+
+
+def views(design: Design) -> int:
+    """Return how many views of each training image are drawn, once for all epochs; 0: a fresh one in every epoch."""
+    if not design.augmentation.is_on:
+        return 1
+    return 0 if design.runtime.views == "auto" else design.runtime.views
 
 
 def resolve(design: Design) -> Design:

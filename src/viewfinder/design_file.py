@@ -200,6 +200,7 @@ _MAY_BE_AUTO = {
     *(f"training.{name}" for name in ("input_size", "retrained_layers", "learning_rate", "weight_decay")),
     *(f"training.{name}" for name in ("gradient_clip", "epochs", "early_stopping.min_delta", "batch_size")),
     "runtime.workers",
+    "runtime.views",
 }
 _UNION_TAGS = {
     "literal['auto']",

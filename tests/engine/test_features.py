@@ -1,6 +1,7 @@
 """Features: what is kept is what would be computed, and it is computed no more than once."""
 
-import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_an_image_is_read_once(graph, items, tmp_path):
         made = FeatureLoader(loader, graph, "fp32", recipe, items, 1, tmp_path / "kept")
         first = [e.features.tobytes() for batch in made.batches([items[:11]]) for e in batch]
         for item in items[:11]:
-            os.unlink(item.path)
+            Path(item.path).unlink()
         assert [e.features.tobytes() for batch in made.batches([items[:11]]) for e in batch] == first
         made.close()
 
@@ -139,8 +140,6 @@ def test_both_engines_train_the_same_model(trained, colors, home):
 
 
 def test_a_cache_that_is_deleted_in_mid_run_is_not_missed(queued, colors, home):
-    import shutil
-
     run = queued(colors, {**PLAIN, "training.epochs": 3, "training.batch_size": 4})
     whole = queued(colors, {**PLAIN, "training.epochs": 3, "training.batch_size": 4})
     ticks = iter(range(10**9))

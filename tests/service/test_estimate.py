@@ -8,8 +8,8 @@ from viewfinder.service import estimate as module
 from viewfinder.service.estimate import SPREAD, START_S, efficiency_of, estimate, measured_speed
 
 
-def design(**training):
-    runtime = {"devices": "cpu"}
+def design(engine="auto", views="auto", **training):
+    runtime = {"devices": "cpu", "engine": engine, "views": views}
     return resolve(Design.model_validate({"training": {"model": "efficientnet_b0", **training}, "runtime": runtime}))
 
 
@@ -25,7 +25,7 @@ def four_cores(monkeypatch):
 def test_frozen_layers_count_once_and_retrained_ones_three_times():
     layers = [layer.mflops for layer in catalogue.get("efficientnet_b0").layers]
     frozen, rest = sum(layers[:7]), catalogue.get("efficientnet_b0").mflops - sum(layers[:7])
-    expected = estimate(design(epochs=10, retrained_layers=2), 1000, 200, speed=lambda: 100.0)
+    expected = estimate(design("torch", epochs=10, retrained_layers=2), 1000, 200, speed=lambda: 100.0)
     machine = efficiency_of(catalogue.get("efficientnet_b0"))
     gflop = (1000 * (frozen + 3 * rest) + 200 * (frozen + rest)) / 1000
     epoch = gflop / (100 * machine.share) + 1200 * (machine.fixed_ms + machine.load_ms / 4) / 1000
@@ -33,6 +33,21 @@ def test_frozen_layers_count_once_and_retrained_ones_three_times():
     assert middle(expected.seconds) == pytest.approx(START_S + 10 * epoch)
     assert expected.seconds[1] / expected.seconds[0] == pytest.approx(SPREAD**2)
     assert expected.epochs == 10
+
+
+def test_what_frozen_layers_make_of_an_image_is_computed_once():
+    layers = [layer.mflops for layer in catalogue.get("efficientnet_b0").layers]
+    frozen, rest = sum(layers[:7]), catalogue.get("efficientnet_b0").mflops - sum(layers[:7])
+    machine = efficiency_of(catalogue.get("efficientnet_b0"))
+    once = frozen / 1000 / (100 * machine.frozen_share) + machine.load_ms / 4 / 1000
+    learning, judging = (p * rest / 1000 / (100 * machine.share) + machine.fixed_ms / 1000 for p in (3, 1))
+    for views, fresh in ((0, 10), (3, 3), (30, 10)):
+        wanted = design("openvino", views, epochs=10, retrained_layers=2)
+        expected = estimate(wanted, 1000, 200, speed=lambda: 100.0)
+        seconds = START_S + 1000 * (fresh * once + 10 * learning) + 200 * (once + 10 * judging)
+        assert middle(expected.seconds) == pytest.approx(seconds), views
+        epoch = 1000 * (learning + (once if fresh == 10 else 0)) + 200 * judging
+        assert middle(expected.seconds_per_epoch) == pytest.approx(epoch), views
 
 
 def test_larger_images_and_more_layers_take_longer_and_more_memory():

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from viewfinder.design import Runtime
 
 MAX_WORKERS = 8
-VIEWS = 0
 
 
 def resolve(runtime: Runtime) -> Runtime:
@@ -25,8 +24,7 @@ def resolve(runtime: Runtime) -> Runtime:
     engine = runtime.engine
     if engine == "auto":
         engine = "openvino" if device.type == "cpu" and find_spec("openvino") else "torch"
-    views = VIEWS if runtime.views == "auto" else runtime.views
-    changes = {"devices": str(device), "precision": precision, "workers": workers, "engine": engine, "views": views}
+    changes = {"devices": str(device), "precision": precision, "workers": workers, "engine": engine}
     return runtime.model_copy(update=changes)
 
 

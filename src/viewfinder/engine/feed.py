@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from viewfinder.catalogue import Model
-from viewfinder.design import Augmentation, Design
+from viewfinder.design import Design, views
 from viewfinder.engine import layers
 from viewfinder.engine.examples import Item, Load, Loader, Recipe
 from viewfinder.engine.features import FeatureLoader
@@ -43,7 +43,7 @@ class Feed:
     @property
     def views(self) -> int:
         """How many views of each training image are drawn, once for all epochs; 0: a fresh one in every epoch."""
-        return int(self.design.runtime.views) if _augments(self.design.augmentation) else 1
+        return views(self.design)
 
     def view(self, epoch: int) -> int:
         """Return which view of the training images an epoch uses; both are counted from 1."""
@@ -51,7 +51,7 @@ class Feed:
 
     def training(self, items: Sequence[Item]) -> Load:
         """Return what loads the training images."""
-        recipe = self._task.recipe(self.design if _augments(self.design.augmentation) else None)
+        recipe = self._task.recipe(self.design if self.design.augmentation.is_on else None)
         if not self.apart:
             return self._loader.of(recipe)
         if "training" not in self._loads:
@@ -76,9 +76,3 @@ class Feed:
         loader = FeatureLoader(self._loader, self._graphs[precision], precision, recipe, items, views, kept)
         self._open.callback(loader.close)
         return loader.batches
-
-
-def _augments(augmentation: Augmentation) -> bool:
-    """Return whether training images are changed at all."""
-    categories = augmentation.color, augmentation.affine, augmentation.crop
-    return any(category.enabled and category.probability > 0 for category in categories)

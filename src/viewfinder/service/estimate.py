@@ -2,7 +2,8 @@
 
 Work is counted in multiply-adds from the catalogue: a pass forward through everything, and twice as much again backward
 through what is retrained. It is set against the speed of a matrix product on this machine, of which each family
-of networks reaches a share that was measured once (see `Efficiency`).
+of networks reaches a share that was measured once (see `Efficiency`). What frozen layers make of an image is computed
+in the first epoch alone where their input does not change.
 """
 
 import os
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from viewfinder import catalogue
 from viewfinder.catalogue import Model
-from viewfinder.design import Design, Training
+from viewfinder.design import Design, Training, views
 
 PASSES = 3  # forward, gradient of the inputs, gradient of the weights
 SPREAD = 1.7  # the true time was within this factor of the estimate, either way
@@ -27,16 +28,18 @@ class Efficiency:
 
     `share`: of the speed of a matrix product in single precision (dense convolutions in bfloat16 exceed it);
     `fixed_ms`: for an image of any size; `load_ms`: to read and augment one of 224 × 224 on one core; `mb_per_gflop`:
-    memory of what an image leaves behind for the backward pass.
+    memory of what an image leaves behind for the backward pass; `frozen_share`: what frozen layers
+    reach that are computed apart from the others, 0 where they are not.
     """
 
     share: float
     fixed_ms: float
     load_ms: float
     mb_per_gflop: float
+    frozen_share: float = 0.0
 
 
-DEPTHWISE = Efficiency(0.3, 2.0, 3.0, 280.0)
+DEPTHWISE = Efficiency(0.3, 2.0, 3.0, 280.0, 0.8)
 EFFICIENCY = {
     "EfficientNet": DEPTHWISE,
     "EfficientNetLite0": DEPTHWISE,
@@ -69,13 +72,35 @@ def estimate(
     may_end_early, memory = training.early_stopping.enabled, _memory_mb(row, training)
     if not on_cpu(design):
         return Estimate(epochs, may_end_early, None, None, memory)
-    efficiency, images = efficiency_of(row), train_images + judged_images
-    gflop = train_images * _gflop(row, training, PASSES) + judged_images * _gflop(row, training, 1)
-    loading_ms = efficiency.load_ms * (int(training.input_size) / 224) ** 2 / (os.cpu_count() or 1)
-    each_image = images * (efficiency.fixed_ms + loading_ms) / 1000
-    epoch = gflop / ((speed or measured_speed)() * efficiency.share) + each_image
-    whole = START_S + epochs * epoch
+    train, judge = (_seconds(row, design, passes, (speed or measured_speed)()) for passes in (PASSES, 1))
+    fresh = min(epochs, views(design) or epochs) if train.kept else epochs
+    later = train_images * train.again + judged_images * judge.again
+    first = fresh * train_images * (train.once + train.again) + judged_images * (judge.once + judge.again)
+    whole = START_S + first + (epochs - fresh) * train_images * train.again + (epochs - 1) * judged_images * judge.again
+    epoch = later if fresh < epochs else later + train_images * train.once
     return Estimate(epochs, may_end_early, _range(epoch), _range(whole), memory)
+
+
+@dataclass(frozen=True)
+class _Seconds:
+    """What an image takes: `once`, in an epoch in which it is new, and `again`, in every epoch."""
+
+    once: float
+    again: float
+    kept: bool
+
+
+def _seconds(row: Model, design: Design, passes: int, speed: float) -> _Seconds:
+    training, efficiency = design.training, efficiency_of(row)
+    apart = bool(efficiency.frozen_share) and design.runtime.engine != "torch" and _frozen_gflop(row, training) > 0
+    load = efficiency.load_ms * (int(training.input_size) / 224) ** 2 / (os.cpu_count() or 1) / 1000
+    fixed, gflop = efficiency.fixed_ms / 1000, _gflop(row, training, passes)
+    if not apart:
+        return _Seconds(0.0, gflop / (speed * efficiency.share) + load + fixed, False)
+    frozen = _frozen_gflop(row, training)
+    return _Seconds(
+        frozen / (speed * efficiency.frozen_share) + load, (gflop - frozen) / (speed * efficiency.share) + fixed, True
+    )
 
 
 def efficiency_of(row: Model) -> Efficiency:
@@ -104,12 +129,19 @@ def measured_speed(seconds: float = 0.2, size: int = 768) -> float:
 
 def _gflop(row: Model, training: Training, passes: int) -> float:
     """Return the 10⁹ multiply-adds for an image: once for what is frozen, `passes` times for the rest."""
+    whole = max(row.mflops, sum(layer.mflops for layer in row.layers)) * _scale(row, training) / 1000
+    frozen = _frozen_gflop(row, training)
+    return frozen + passes * (whole - frozen)
+
+
+def _frozen_gflop(row: Model, training: Training) -> float:
+    """Return the 10⁹ multiply-adds of the frozen layers for an image."""
     layers = [layer.mflops for layer in row.layers]
-    count = int(training.retrained_layers)
-    frozen = sum(layers[: len(layers) - count])
-    retrained = max(row.mflops, sum(layers)) - frozen
-    scale = (int(training.input_size) / row.input_size) ** 2
-    return (frozen + passes * retrained) * scale / 1000
+    return sum(layers[: len(layers) - int(training.retrained_layers)]) * _scale(row, training) / 1000
+
+
+def _scale(row: Model, training: Training) -> float:
+    return (int(training.input_size) / row.input_size) ** 2
 
 
 def _memory_mb(row: Model, training: Training) -> float:

@@ -113,5 +113,5 @@ def runtime(editing: Editing) -> None:
                 )
     with card("max-w-xl"):
         heading("Where and how it is computed", 2)
-        for name in ("devices", "precision", "workers", "seed"):
+        for name in ("devices", "precision", "engine", "views", "workers", "seed"):
             editing.setting(f"runtime.{name}")

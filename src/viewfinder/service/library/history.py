@@ -13,7 +13,7 @@ from viewfinder.service.library import analyses, names, runs
 from viewfinder.service.library.library import Library
 from viewfinder.store import Analysis, Dataset, Run
 
-MACHINE = {"runtime.devices", "runtime.precision", "runtime.workers"}  # a run writes down what its machine had
+MACHINE = {f"runtime.{name}" for name in ("devices", "precision", "workers", "engine")}  # a run has its machine's
 CHOICES = {"training.model", "training.weights", "training.optimizer", "training.schedule.kind"}  # others follow them
 
 
