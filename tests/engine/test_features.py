@@ -1,6 +1,7 @@
 """Features: what is kept is what would be computed, and it is computed no more than once."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from runs import rows, same_tensors, weights
+from runs import rows, same_tensors, told, weights
 from viewfinder import catalogue
 from viewfinder.design import Augmentation
 from viewfinder.engine import build, layers, loop
@@ -152,3 +153,11 @@ def test_a_cache_that_is_deleted_in_mid_run_is_not_missed(queued, colors, home):
     assert loop.train(run, clock) == "finished"
     loop.train(whole)
     assert same_tensors(weights(run), weights(whole))
+
+
+def test_where_openvino_fails_torch_trains(trained, colors, home, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)  # importing it fails
+    settings = {**PLAIN, "training.epochs": 1, "runtime.engine": "openvino"}
+    run, plain = trained(colors, settings), trained(colors, {**settings, "runtime.engine": "torch"})
+    assert any("computed by torch" in event.message for event in told(run, "note"))
+    assert same_tensors(weights(run), weights(plain))

@@ -19,23 +19,36 @@ class Feed:
     """Gives the examples of a run to `network`: the whole network, or the part of it behind the frozen layers.
 
     With the engine `openvino` the frozen layers are constant functions. What they make of an image is kept below
-    `home`, for as many views of it as the design draws.
+    `home`, for as many views of it as the design draws. Use it in a `with` statement; `trouble` then says why the
+    frozen layers cannot be computed apart, if so.
     """
 
     def __init__(self, network: nn.Module, row: Model, task: TaskEngine, design: Design, home: Path) -> None:
-        self.network, self.design = network, design
+        self.network, self.design, self.trouble = network, design, ""
         self._task, self._row, self._home = task, row, home
         self._whole, self._retrained = network, int(design.training.retrained_layers)
         self._graphs: dict[str, Graph] = {}
         self._loads: dict[str, Load] = {}
         self._open = ExitStack()
-        self.apart = design.runtime.engine == "openvino" and task.takes_features and self._retrained < len(row.layers)
-        if self.apart:
-            self.network = layers.without_frozen(network, row, self._retrained)
 
     def __enter__(self) -> "Feed":
         self._loader = self._open.enter_context(Loader(int(self.design.runtime.workers)))
+        may_be_apart = self._task.takes_features and self._retrained < len(self._row.layers)
+        if may_be_apart and self.design.runtime.engine == "openvino":
+            try:
+                self._convert()
+                self.network = layers.without_frozen(self._whole, self._row, self._retrained)
+            except Exception as error:  # noqa: BLE001 - whatever OpenVINO cannot do on this machine, torch can
+                self._graphs.clear()
+                self.trouble = f"{type(error).__name__}: {error}"
         return self
+
+    def _convert(self) -> None:
+        """Make the frozen layers constant functions, for training and for judging."""
+        part = layers.frozen_part(self._whole, self._row, self._retrained)
+        for precision in dict.fromkeys((str(self.design.runtime.precision), "fp32")):
+            size = int(self.design.training.input_size)
+            self._graphs[precision] = Graph(part, self._row, size, precision, self._home / "cache" / "graphs")
 
     def __exit__(self, *exc: object) -> None:
         self._open.close()
@@ -52,7 +65,7 @@ class Feed:
     def training(self, items: Sequence[Item]) -> Load:
         """Return what loads the training images."""
         recipe = self._task.recipe(self.design if self.design.augmentation.is_on else None)
-        if not self.apart:
+        if not self._graphs:
             return self._loader.of(recipe)
         if "training" not in self._loads:
             precision = str(self.design.runtime.precision)
@@ -61,17 +74,13 @@ class Feed:
 
     def judging(self, split: str, items: Sequence[Item]) -> Load:
         """Return what loads the images of a split as they are, to be judged in fp32."""
-        if not self.apart:
+        if not self._graphs:
             return self._loader.of(self._task.recipe())
         if split not in self._loads:
             self._loads[split] = self._features("fp32", self._task.recipe(), items, 1)
         return self._loads[split]
 
     def _features(self, precision: str, recipe: Recipe, items: Sequence[Item], views: int) -> Load:
-        if precision not in self._graphs:
-            part = layers.frozen_part(self._whole, self._row, self._retrained)
-            size = int(self.design.training.input_size)
-            self._graphs[precision] = Graph(part, self._row, size, precision, self._home / "cache" / "graphs")
         kept = self._home / "cache" / "features"
         loader = FeatureLoader(self._loader, self._graphs[precision], precision, recipe, items, views, kept)
         self._open.callback(loader.close)

@@ -119,6 +119,8 @@ class Trainer:
             self.task.balance(self.items)
         self._start()
         with self.feed:
+            if self.feed.trouble:
+                self._note(f"The frozen layers are computed by torch: OpenVINO cannot ({self.feed.trouble}).")
             try:
                 reason = self._epochs()
                 if self.monitored != "test" and "test" in self.splits:
