@@ -16,6 +16,7 @@ from viewfinder.errors import DesignError, unknown
 Auto = Literal["auto"]
 DEVICES = "auto, cpu, cuda:0 (or another number), mps"
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "adagrad", "adadelta", "adamw"]
+VIEWS = 0  # unless the design says otherwise
 
 
 class Section(BaseModel):
@@ -309,13 +310,13 @@ def views(design: Design) -> int:
     """Return how many views of each training image are drawn, once for all epochs; 0: a fresh one in every epoch."""
     if not design.augmentation.is_on:
         return 1
-    return 0 if design.runtime.views == "auto" else design.runtime.views
+    return VIEWS if design.runtime.views == "auto" else design.runtime.views
 
 
 def resolve(design: Design) -> Design:
     """Return the design with every `auto` of its training section replaced from the catalogue row and the optimizer.
 
-    `runtime` is resolved where the training runs, because only that machine knows its devices.
+    Of `runtime` all but `views` is resolved where the training runs, because only that machine knows its devices.
     """
     row, training = catalogue.get(design.training.model), design.training
     from_scratch = training.weights == "none"
@@ -334,7 +335,10 @@ def resolve(design: Design) -> Design:
     if stopping.min_delta == "auto":
         stopping = stopping.model_copy(update={"min_delta": row.min_delta})
     resolved = training.model_copy(update={**values, "early_stopping": stopping})
-    return design.model_copy(update={"training": resolved})
+    runtime = design.runtime
+    if runtime.views == "auto":
+        runtime = runtime.model_copy(update={"views": VIEWS})
+    return design.model_copy(update={"training": resolved, "runtime": runtime})
 
 
 def require_classes(design: Design, found: tuple[str, ...]) -> tuple[str, ...]:

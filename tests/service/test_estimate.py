@@ -40,7 +40,7 @@ def test_what_frozen_layers_make_of_an_image_is_computed_once():
     frozen, rest = sum(layers[:7]), catalogue.get("efficientnet_b0").mflops - sum(layers[:7])
     machine = efficiency_of(catalogue.get("efficientnet_b0"))
     once = frozen / 1000 / (100 * machine.frozen_share) + machine.load_ms / 4 / 1000
-    learning, judging = (p * rest / 1000 / (100 * machine.share) + machine.fixed_ms / 1000 for p in (3, 1))
+    learning, judging = (p * rest / 1000 / (100 * machine.share) + machine.apart_ms / 1000 for p in (3, 1))
     for views, fresh in ((0, 10), (3, 3), (30, 10)):
         wanted = design("openvino", views, epochs=10, retrained_layers=2)
         expected = estimate(wanted, 1000, 200, speed=lambda: 100.0)
@@ -52,7 +52,7 @@ def test_what_frozen_layers_make_of_an_image_is_computed_once():
 
 def test_larger_images_and_more_layers_take_longer_and_more_memory():
     small, large, deep = (
-        estimate(design(**options), 100, 20, speed=lambda: 100.0)
+        estimate(design("torch", **options), 100, 20, speed=lambda: 100.0)
         for options in ({}, {"input_size": 448}, {"retrained_layers": 9})
     )
     fixed = 120 * efficiency_of(catalogue.get("efficientnet_b0")).fixed_ms / 1000

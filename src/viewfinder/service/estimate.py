@@ -29,7 +29,7 @@ class Efficiency:
     `share`: of the speed of a matrix product in single precision (dense convolutions in bfloat16 exceed it);
     `fixed_ms`: for an image of any size; `load_ms`: to read and augment one of 224 × 224 on one core; `mb_per_gflop`:
     memory of what an image leaves behind for the backward pass; `frozen_share`: what frozen layers
-    reach that are computed apart from the others, 0 where they are not.
+    reach that are computed apart from the others, 0 where they are not; `apart_ms`: as `fixed_ms`, then.
     """
 
     share: float
@@ -37,9 +37,10 @@ class Efficiency:
     load_ms: float
     mb_per_gflop: float
     frozen_share: float = 0.0
+    apart_ms: float = 0.0
 
 
-DEPTHWISE = Efficiency(0.3, 2.0, 3.0, 280.0, 0.8)
+DEPTHWISE = Efficiency(0.3, 2.0, 3.0, 280.0, 0.8, 0.6)
 EFFICIENCY = {
     "EfficientNet": DEPTHWISE,
     "EfficientNetLite0": DEPTHWISE,
@@ -94,13 +95,11 @@ def _seconds(row: Model, design: Design, passes: int, speed: float) -> _Seconds:
     training, efficiency = design.training, efficiency_of(row)
     apart = bool(efficiency.frozen_share) and design.runtime.engine != "torch" and _frozen_gflop(row, training) > 0
     load = efficiency.load_ms * (int(training.input_size) / 224) ** 2 / (os.cpu_count() or 1) / 1000
-    fixed, gflop = efficiency.fixed_ms / 1000, _gflop(row, training, passes)
+    gflop, frozen = _gflop(row, training, passes), _frozen_gflop(row, training)
     if not apart:
-        return _Seconds(0.0, gflop / (speed * efficiency.share) + load + fixed, False)
-    frozen = _frozen_gflop(row, training)
-    return _Seconds(
-        frozen / (speed * efficiency.frozen_share) + load, (gflop - frozen) / (speed * efficiency.share) + fixed, True
-    )
+        return _Seconds(0.0, gflop / (speed * efficiency.share) + load + efficiency.fixed_ms / 1000, False)
+    once = frozen / (speed * efficiency.frozen_share) + load
+    return _Seconds(once, (gflop - frozen) / (speed * efficiency.share) + efficiency.apart_ms / 1000, True)
 
 
 def efficiency_of(row: Model) -> Efficiency:
