@@ -39,7 +39,9 @@ def test_a_design_is_read_with_what_follows_from_it(design):
     assert read["whole"]["training"]["epochs"] == 50  # auto, resolved
     assert read["outlook"]["counts"] == {"train": 24, "validation": 0, "test": 6}
     assert read["outlook"]["sentence"].startswith("Retrains ")
-    assert read["outlook"]["seconds"][0] < read["outlook"]["seconds"][1]
+    least, most = read["outlook"]["seconds"]
+    assert least < most
+    assert f", {round(least)} to {round(most)} s here." in read["outlook"]["sentence"] or most >= 100
 
 
 def test_values_are_changed_together_and_go_back_to_the_default(design):
@@ -58,10 +60,13 @@ def test_only_who_saw_the_design_may_change_it(design):
     assert design("PUT", {}).status_code == 428
     assert design("PATCH", {"training.epochs": 3}, '"1"').status_code == 200
     for method, body in (("PATCH", {"split.seed": 1}), ("PUT", {"training": {"epochs": 9}})):
-        for seen in ('"1"', '"x"', "2", 'W/"2"'):
-            late = design(method, body, seen)
-            assert late.status_code == 412
-            assert "it is version 2 now" in late.json()["detail"]
+        late = design(method, body, '"1"')
+        assert late.status_code == 412
+        assert "it is version 2 now, not 1" in late.json()["detail"]
+        for seen in ('"x"', "2", 'W/"2"', '"1", "2"'):
+            odd = design(method, body, seen)
+            assert odd.status_code == 412
+            assert f"'{seen}' is no ETag of a design" in odd.json()["detail"]
     assert design().json()["chosen"]["training"] == {"epochs": 3}
     assert design("PATCH", {"split.seed": 1}, "*").headers["etag"] == '"3"'
 
@@ -93,6 +98,23 @@ def test_what_is_wrong_is_said_in_the_words_of_the_command_line_and_nothing_is_s
     assert answer.status_code == 422
     assert words in answer.json()["detail"]
     assert design().json()["version"] == 1
+
+
+def test_weights_come_from_where_the_server_may_read(design, library, tmp_path):
+    (tmp_path / "mine.pth").write_bytes(b"")
+    for path, words in (
+        ("/etc/passwd", "outside of what this server may read"),
+        (f"{tmp_path}/gone.pth", "There is no"),
+    ):
+        library.data_roots = (tmp_path,)
+        answer = design("PATCH", {"training.weights": path}, "*")
+        assert (answer.status_code, words in answer.json()["detail"]) == (422, True), answer.json()
+    assert design("PATCH", {"training.weights": str(tmp_path / "mine.pth")}, "*").status_code == 200
+
+
+def test_one_class_alone_is_an_obstacle_in_the_words_of_the_start(design):
+    answer = design("PATCH", {"target.classes": ["red"]}, "*").json()
+    assert answer["obstacle"].startswith("target.classes: 'red' alone: classification needs two classes or more.")
 
 
 def test_a_design_file_is_put_in_place_and_becomes_a_command(api, analysis, design, colors):

@@ -35,6 +35,10 @@ def test_a_request_that_is_sent_again_makes_no_second_run(api, library, colors, 
     assert "another analysis" in refused.json()["detail"]
     assert api.get(f"/runs?analysis={other.id}").json()["total"] == 0
     assert create(api, analysis, "no spaces please").status_code == 422
+    api.post(f"/runs/{first.json()['id']}/stop")
+    assert api.delete(f"/runs/{first.json()['id']}").status_code == 204
+    refused = create(api, analysis, "k1")
+    assert (refused.status_code, "was deleted" in refused.json()["detail"]) == (409, True)
 
 
 def test_runs_are_listed_by_analysis_and_state_a_page_at_a_time(api, library, colors, analysis):

@@ -360,10 +360,17 @@ def test_a_websocket_closes_when_its_session_is_over(tmp_path, path):
         ("/\t/evil.example", "/"),
         ("/\n/evil.example", "/"),
         ("javascript:alert(1)", "/"),
+        ("/sign-in?next=/runs", "/"),
+        ("/sign-out", "/"),
     ],
 )
 def test_one_is_led_to_this_server_only(wanted, led_to):
     assert local(wanted) == led_to
+
+
+def test_who_is_signed_in_is_not_asked_again(signed_in):
+    answer = signed_in.get("/sign-in", params={"next": "/models"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/models")
 
 
 def test_the_next_address_is_no_html(guest):

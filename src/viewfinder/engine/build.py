@@ -73,8 +73,8 @@ def read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 - a damaged file raises anything: zip, pickle, header and OS errors
-        raise WeightsError(f"the file cannot be read ({type(error).__name__})") from None
+    except Exception:  # noqa: BLE001 - a damaged file raises anything: zip, pickle, header and OS errors
+        raise WeightsError("the file cannot be read: it is damaged, or no .pth or .safetensors file") from None
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise WeightsError("the file is not a dictionary of tensors")
     return dict(loaded)

@@ -103,7 +103,10 @@ def version(seen: str | None) -> int | None:
     if seen.strip() == "*":
         return None
     found = re.fullmatch(r'\s*"(\d{1,15})"\s*', seen)
-    return int(found[1]) if found else 0  # no version is 0: what is not an ETag of ours is not that of the design
+    if not found:
+        words = f"If-Match: '{seen}' is no ETag of a design. Send the one you read, such as \"3\", or *."
+        raise HTTPException(HTTPStatus.PRECONDITION_FAILED, words)
+    return int(found[1])
 
 
 def answer(library: Library, analysis: Analysis, response: Response) -> DesignAnswer:

@@ -114,12 +114,15 @@ class RunPage:
         part = (progress.epoch - 1 + progress.step / max(progress.steps, 1)) / max(progress.epochs, 1)
         share = 1.0 if state == "finished" else max(0.0, part)
         self.state.text = WORDS[state] + (f": {self.now.info.reason}" if over and self.now.info.reason else "")
+        if progress.judging and not over:
+            split, done, images = progress.judging
+            self.state.text = f"Judging the {split} images: {done:,} of {images:,}"
         self.bar.value = round(share, 3)
         left = progress.seconds_left()
         self.facts["epoch"].text = f"{progress.epoch} of {progress.epochs}" if progress.epoch else "–"
         self.facts["metric"].text = f"{progress.best[0]:.3f}" if progress.best else "–"
         self.facts["speed"].text = f"{progress.images_per_second:.3g}" if progress.images_per_second else "–"
-        self.facts["left"].text = "–" if over or left is None else _minutes(left)
+        self.facts["left"].text = "–" if over or not left else _minutes(left)
         self.facts["patience"].text = "–" if progress.patience_left is None else str(progress.patience_left)
         self.error.text = self.now.info.error or self.now.row.error or ""
         self.better.text = self._better()

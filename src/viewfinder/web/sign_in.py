@@ -23,8 +23,9 @@ def add_sign_in(app: FastAPI, entry: Entry, sockets: Sockets) -> None:
     attempts, one_at_a_time = Attempts(), asyncio.Lock()  # argon2 takes 64 MB on purpose
 
     @app.get("/sign-in")
-    async def _show(next: str = "/") -> Response:
-        return _page(entry, next) if entry.is_closed else _see("/")
+    async def _show(request: Request, next: str = "/") -> Response:
+        is_in = not entry.is_closed or caller_of(request.scope).session is not None
+        return _see(local(next)) if is_in else _page(entry, next)
 
     @app.post("/sign-in")
     async def _sign_in(request: Request) -> Response:
@@ -61,7 +62,9 @@ def add_sign_in(app: FastAPI, entry: Entry, sockets: Sockets) -> None:
 
 
 def local(address: str) -> str:
-    """Return an address if it leads to a page of this server, "/" otherwise."""
+    """Return an address if it leads to a page of this server, "/" otherwise, and for those of signing in and out."""
+    if address.startswith(("/sign-in", "/sign-out")):
+        return "/"
     leads_out = address.startswith("//") or any(sign == "\\" or not sign.isprintable() for sign in address)
     return address if address.startswith("/") and not leads_out else "/"
 

@@ -103,10 +103,16 @@ def _edit(
         said = values.pop("task", task)
         if said != task:
             raise DesignError(f"task: '{said}' is not possible: the images of '{row.name}' are for {task}.")
-        design_file.parse({"task": task, **values})
+        _require_weights(library, design_file.parse({"task": task, **values}))
         row.design = values
         row.version += 1
     return row
+
+
+def _require_weights(library: Library, design: Design) -> None:
+    """Raise StoreError for a weight file that the server may not read, or that is not there."""
+    if design.training.weights not in ("pretrained", "none"):
+        library.allowed(design.training.weights)
 
 
 def _require_setting(name: str) -> None:

@@ -16,7 +16,6 @@ from viewfinder.service.library import datasets, outlook, uploads, zips
 from viewfinder.service.library.library import Library, new_id, write
 from viewfinder.service.source import Source
 from viewfinder.store import Dataset
-from viewfinder.words import visible
 
 REMEMBERED_S = 7 * 24 * 3600.0
 _beginning = threading.Lock()
@@ -50,7 +49,7 @@ def of_path(library: Library, path: Path | str) -> Import:
     """Begin to import a source on this machine; raise StoreError for one outside of what may be read."""
     if not str(path).strip():
         raise StoreError("Name a folder or a file.")
-    allowed = _allowed(library, path)
+    allowed = library.allowed(path)
     return _begin(library, Import(_stem(allowed), library.clock(), str(allowed)))
 
 
@@ -87,7 +86,7 @@ def again(library: Library, identity: str) -> Import:
         found = get(library, identity)
         if not found.interrupted:
             return found
-        path = str(_allowed(library, Path(found.path))) if found.path else None
+        path = str(library.allowed(found.path)) if found.path else None
         return _begin(library, Import(found.name, found.begun, path, found.id))
 
 
@@ -224,17 +223,3 @@ def _forget_old(library: Library) -> None:
         if not found or (not going and library.clock() - found.begun > REMEMBERED_S):
             path.unlink(missing_ok=True)
             library.imports.pop(path.stem, None)
-
-
-def _allowed(library: Library, path: Path | str) -> Path:
-    try:
-        found = Path(path).expanduser().absolute().resolve()
-        exists = found.exists()
-    except (OSError, ValueError, RuntimeError):  # no path of this system: too long, a null byte, an unknown ~name
-        raise StoreError(f"'{visible(str(path))}' is not the path of a folder or a file.") from None
-    if not any(found.is_relative_to(root.resolve()) for root in library.data_roots):
-        roots = ", ".join(f"'{root}'" for root in library.data_roots) or "nothing yet"
-        raise StoreError(f"'{path}' is outside of what this server may read: {roots}. --data-root adds a folder.")
-    if not exists:
-        raise StoreError(f"There is no '{path}' on this machine.")
-    return found

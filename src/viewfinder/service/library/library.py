@@ -19,6 +19,7 @@ from viewfinder.service.library.pictures import Pictures
 from viewfinder.service.library.watch import Watch
 from viewfinder.service.warm import Warm
 from viewfinder.store import Analysis, Database, Dataset, Run, SavedModel, Token, open_database
+from viewfinder.words import visible
 
 KEPT_RUNS = 4
 KINDS = {Dataset: "dataset", Analysis: "analysis", Run: "run", SavedModel: "saved model", Token: "token"}
@@ -40,6 +41,20 @@ class Library:
         self._judged: dict[tuple[Path, int, int], Judged] = {}
         self.warm = Warm(home / "engine.log", self.trains)
         self.pictures = Pictures()
+
+    def allowed(self, path: Path | str) -> Path:
+        """Return a path of this machine that the server may read; raise StoreError for any other."""
+        try:
+            found = Path(path).expanduser().absolute().resolve()
+            exists = found.exists()
+        except (OSError, ValueError, RuntimeError):  # no path of this system: too long, a null byte, an unknown ~name
+            raise StoreError(f"'{visible(str(path))}' is not the path of a folder or a file.") from None
+        if not any(found.is_relative_to(root.resolve()) for root in self.data_roots):
+            roots = ", ".join(f"'{root}'" for root in self.data_roots) or "nothing yet"
+            raise StoreError(f"'{path}' is outside of what this server may read: {roots}. --data-root adds a folder.")
+        if not exists:
+            raise StoreError(f"There is no '{path}' on this machine.")
+        return found
 
     def watch(self, run: RunFolder) -> Watch:
         """Return the one watch of a run."""

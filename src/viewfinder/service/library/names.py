@@ -17,6 +17,8 @@ def valid(name: str) -> str:
     name = name.strip()
     if not name:
         raise StoreError("A name cannot be empty.")
+    if "\0" in name:
+        raise StoreError("A name cannot hold a null character.")
     if len(name) > MOST_NAME:
         raise StoreError(f"The name has {len(name):,} characters; {MOST_NAME} are possible.")
     return name

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from viewfinder import catalogue, schedule
 from viewfinder.data import split
 from viewfinder.data.dataset import Dataset as Index
-from viewfinder.design import Design, PlateauSchedule, resolve
+from viewfinder.design import Design, PlateauSchedule, require_classes, resolve
 from viewfinder.service.estimate import Estimate, estimate
 from viewfinder.service.library import datasets
 from viewfinder.service.library.calibration import uncorrected
@@ -20,6 +20,7 @@ from viewfinder.words import plural
 Speed = Callable[[str], float]
 SPLITS = ("train", "validation", "test")
 MOST_EPOCHS, MOST_POINTS = 10_000, 450  # in the plot of the learning rate
+SHORT_S = 100  # below, a time is told in seconds
 SMALL = 200  # training images for each retrained layer, under which more layers than usual are likely too many
 
 
@@ -54,6 +55,8 @@ class Outlook:
         seconds = self.estimate.seconds
         if seconds is None:
             return "how long that takes shows in the first epoch"
+        if seconds[1] < SHORT_S:
+            return f"{max(1, round(seconds[0]))} to {max(2, round(seconds[1]))} s here"
         least, most = (max(1, round(value / 60)) for value in seconds)
         return f"{least} to {most} min here" if most > least else f"about {plural(most, 'minute')} here"
 
@@ -81,7 +84,7 @@ def outlook(parts: Parts, design: Design, speed: Speed = uncorrected) -> Outlook
 def parts(index: Index, design: Design) -> Parts:
     """Return what a design's classes and split make of a dataset; raise InputError when it cannot be split so."""
     wanted, classes = design.split, design.target.classes
-    index = index.select(classes) if classes else index
+    index = index.select(require_classes(design, index.classes)) if classes else index
     split_of = split.assign(
         index, test_ratio=wanted.test_ratio, validation_ratio=wanted.validation_ratio, stratify=wanted.stratify,
         seed=wanted.seed,

@@ -11,7 +11,7 @@ from viewfinder.errors import InputError, RunError
 from viewfinder.events import Note
 from viewfinder.run import RunFolder, RunInfo
 from viewfinder.service.designs import Wanted
-from viewfinder.service.library import analyses, datasets
+from viewfinder.service.library import analyses, datasets, names
 from viewfinder.service.library.library import Library, new_id
 from viewfinder.service.preparing import prepare_dataset
 from viewfinder.service.training import reopen
@@ -29,8 +29,9 @@ def create(library: Library, analysis: Analysis, name: str = "", request: str | 
     if request and (there := _of_request(library, request, analysis)):
         return there
     dataset = library.get(Dataset, analysis.dataset_id)
+    named = names.valid(name) if name else _free_name(library, analysis)
     row = Run(
-        id=new_id(), analysis_id=analysis.id, name=name or _free_name(library, analysis), folder="", state="queued",
+        id=new_id(), analysis_id=analysis.id, name=named, folder="", state="queued",
         created=library.clock(), request=request,
     )  # fmt: skip
     row.folder = f"runs/{row.id}"
@@ -149,6 +150,8 @@ def _of_request(library: Library, request: str, analysis: Analysis) -> Run | Non
         there = session.scalars(sa.select(Run).where(Run.request == request)).one_or_none()
     if there is not None and there.analysis_id != analysis.id:
         raise RunError(f"The key '{request}' already made the run '{there.id}' of another analysis. Choose a new key.")
+    if there is not None and there.trashed is not None:
+        raise RunError(f"The run '{there.id}', which the key '{request}' made, was deleted. Choose a new key.")
     return there
 
 
