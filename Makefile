@@ -6,7 +6,6 @@ else
 BIN := .venv/bin
 endif
 STAMP := .venv/.installed
-PARALLEL := --numprocesses auto --dist loadfile
 
 .PHONY: demo serve test test-fast check format clean
 
@@ -17,10 +16,10 @@ serve: $(STAMP)
 	$(BIN)/viewfinder serve
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+	$(BIN)/python -m pytest -m "not slow"
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
