@@ -42,6 +42,28 @@ def test_what_was_damaged_is_not_there(tmp_path, damage):
         assert cache.get(0) == b"abcd"
 
 
+@pytest.mark.parametrize("length", [0, 3, 8, 13])
+def test_an_index_that_was_cut_short_knows_what_is_left_of_it(tmp_path, length):
+    with Slots(tmp_path / "cache", 2, 4) as cache:
+        cache.put(0, b"abcd")
+        cache.put(1, b"efgh")
+    os.truncate(tmp_path / "cache" / "index", length)
+    with Slots(tmp_path / "cache", 2, 4) as cache:
+        assert (cache.get(0), cache.get(1)) == (b"abcd" if length >= 8 else None, None)
+        cache.put(1, b"efgh")
+        assert cache.get(1) == b"efgh"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not list open files")
+def test_what_cannot_be_opened_leaves_no_file_open(tmp_path):
+    (tmp_path / "cache" / "index").mkdir(parents=True)
+    with Slots(tmp_path / "cache", 1, 4) as cache:
+        cache.put(0, b"abcd")
+        assert cache.get(0) is None
+        opened = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        assert tmp_path / "cache" / "pieces" not in opened
+
+
 def test_it_keeps_no_more_than_it_may(tmp_path):
     with Slots(tmp_path / "cache", 10, 92, most_bytes=250) as cache:
         for number in range(10):

@@ -1,5 +1,8 @@
 """OpenVINO's graphs of frozen layers against plain torch: every model and depth."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -116,3 +119,26 @@ def test_other_weights_are_another_graph(tmp_path):
     with torch.no_grad():
         next(part.parameters()).add_(0.01)
     assert Graph(part, row, SIZE, "fp32", tmp_path).key != key
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent by os.kill")
+def test_a_signal_is_heard_after_graphs_are_gone(tmp_path):
+    program = """if True:
+        import gc, os, pathlib, signal, sys
+        from viewfinder import catalogue
+        from viewfinder.engine import build, layers
+        from viewfinder.engine.graphs import Graph
+        row = catalogue.get("efficientnet_lite0")
+        part = layers.frozen_part(build.network(row, 3, "live").eval(), row, 8)
+        one, other = (Graph(part, row, 64, precision, pathlib.Path(sys.argv[1])) for precision in ("fp32", "bf16"))
+        heard = []
+        signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+        del one
+        gc.collect()
+        del other
+        gc.collect()
+        os.kill(os.getpid(), signal.SIGTERM)
+        print(len(heard))
+    """
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr

@@ -11,7 +11,7 @@ import shutil
 import threading
 import zlib
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
@@ -38,10 +38,13 @@ class Slots:
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             os.utime(folder)
-            pieces, index = _opened(folder / "pieces"), _opened(folder / "index")
-            known = np.frombuffer(index.read(self.count * ENTRY), "<u8")
-            self._index[: len(known)] = known
-            self._files = pieces, index
+            with ExitStack() as opened:
+                pieces, index = (opened.enter_context(_opened(folder / name)) for name in ("pieces", "index"))
+                content = index.read(self.count * ENTRY)
+                known = np.frombuffer(content, "<u8", len(content) // ENTRY)  # the last entry may be cut short
+                self._index[: len(known)] = known
+                self._files = pieces, index
+                opened.pop_all()
 
     def __enter__(self) -> "Slots":
         return self

@@ -1,5 +1,6 @@
 """Parts of networks as OpenVINO graphs: the fastest way to compute on a CPU what does not learn."""
 
+import functools
 import hashlib
 import os
 import shutil
@@ -21,6 +22,7 @@ from viewfinder.engine import device
 
 TOGETHER = 8  # images that one thread computes at a time; larger batches were slower
 FORMAT = 1  # of the graphs that are kept
+MOST_BYTES = 2 << 30  # of all that are kept
 
 
 class Graph:
@@ -31,11 +33,11 @@ class Graph:
     """
 
     def __init__(self, part: nn.Module, row: Model, size_px: int, precision: str, kept: Path) -> None:
-        openvino = _openvino()
+        openvino, core = _openvino(), _core()
         self.key = slots.key((FORMAT, version("openvino"), torch.__version__, row.name, size_px, _digest(part)))
-        model = _kept(openvino, kept / self.key) or _converted(openvino, part, row, size_px, kept / self.key)
+        model = _kept(core, kept / self.key) or _converted(openvino, part, row, size_px, kept / self.key)
         streams = device.cores()
-        compiled = openvino.Core().compile_model(
+        compiled = core.compile_model(
             model,
             "CPU",
             {
@@ -71,11 +73,22 @@ def _openvino() -> Any:
     return openvino
 
 
-def _kept(openvino: Any, folder: Path) -> Any:
+@functools.cache
+def _core() -> Any:
+    """Return the one Core of this process.
+
+    A Core gives the thread that first compiles with it another stack for signals, and at its end sets back the stack
+    that was there before. Of two that do not end in reverse order, the later sets back one that is gone: the next
+    signal then ends the process.
+    """
+    return _openvino().Core()
+
+
+def _kept(core: Any, folder: Path) -> Any:
     """Return the graph that a folder keeps, or None if there is none, or a damaged one."""
     try:
         os.utime(folder)
-        return openvino.Core().read_model(folder / "graph.xml")
+        return core.read_model(folder / "graph.xml")
     except (OSError, RuntimeError):
         return None
 
@@ -91,6 +104,7 @@ def _converted(openvino: Any, part: nn.Module, row: Model, size_px: int, folder:
     beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     try:
         shutil.rmtree(folder, ignore_errors=True)
+        slots.make_room(folder.parent, folder.name, _bytes(part), MOST_BYTES)
         beside.mkdir(parents=True)
         openvino.save_model(model, beside / "graph.xml", compress_to_fp16=False)
         beside.replace(folder)
@@ -111,6 +125,10 @@ def _from_pixels(openvino: Any, model: Any, row: Model) -> Any:
     steps.output().model().set_layout(openvino.Layout("NCHW"))
     steps.output().tensor().set_layout(openvino.Layout("NHWC"))
     return steps.build()
+
+
+def _bytes(part: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in part.state_dict().values())
 
 
 def _digest(part: nn.Module) -> str:
