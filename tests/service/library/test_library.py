@@ -101,3 +101,16 @@ def test_a_run_is_watched_from_its_first_event_to_its_last(colors_run):
     assert f"ROC AUC {epochs['test_roc_auc'][0]:.4f}, the best so far" in lines[0]
     assert told.notes[0].startswith("Training begins on")
     assert told.notes[-1] == f"Finished: {colors_run.info().reason}."
+
+
+def test_weights_that_may_no_longer_be_read_hinder_a_start_and_no_other_change(library, analysis, tmp_path):
+    (tmp_path / "mine.pth").write_bytes(b"")
+    library.data_roots = (tmp_path,)
+    analyses.change(library, analysis.id, "training.weights", str(tmp_path / "mine.pth"))
+    library.data_roots = (tmp_path / "elsewhere",)
+    changed = analyses.change(library, analysis.id, "training.epochs", 7)
+    assert changed.design["training"]["epochs"] == 7
+    with pytest.raises(StoreError, match="outside of what this server may read"):
+        runs.create(library, changed)
+    assert runs.runs(library) == []
+    assert not (library.home / "runs").exists() or not list((library.home / "runs").iterdir())

@@ -12,6 +12,8 @@ from viewfinder.service.demo import quick_design
 from viewfinder.service.library.library import Library, new_id
 from viewfinder.store import Analysis, Dataset
 
+WEIGHTS = "training.weights"
+
 
 def create(library: Library, dataset: Dataset, name: str = "", design: Mapping[str, Any] | None = None) -> Analysis:
     """Make an analysis of a dataset with a design, or with the default one; that of a sample is quick to train."""
@@ -103,13 +105,15 @@ def _edit(
         said = values.pop("task", task)
         if said != task:
             raise DesignError(f"task: '{said}' is not possible: the images of '{row.name}' are for {task}.")
-        _require_weights(library, design_file.parse({"task": task, **values}))
+        design = design_file.parse({"task": task, **values})
+        if get_value(values, WEIGHTS) != get_value(row.design, WEIGHTS):
+            require_weights(library, design)
         row.design = values
         row.version += 1
     return row
 
 
-def _require_weights(library: Library, design: Design) -> None:
+def require_weights(library: Library, design: Design) -> None:
     """Raise StoreError for a weight file that the server may not read, or that is not there."""
     if design.training.weights not in ("pretrained", "none"):
         library.allowed(design.training.weights)

@@ -22,12 +22,14 @@ MOST_COMPARED = 8
 
 
 def create(library: Library, analysis: Analysis, name: str = "", request: str | None = None) -> Run:
-    """Prepare a run of an analysis's design and queue it; raise InputError for what is wrong with it.
+    """Prepare a run of an analysis's design and queue it.
 
-    A `request` that was made before returns the run that it made; raises RunError when that is another analysis's.
+    A `request` that was made before returns the run that it made. Raises InputError for what is wrong with the design,
+    StoreError for weights that the server may not read, and RunError when the request is another analysis's.
     """
     if request and (there := _of_request(library, request, analysis)):
         return there
+    analyses.require_weights(library, analyses.design_of(library, analysis))
     dataset = library.get(Dataset, analysis.dataset_id)
     named = names.valid(name) if name else _free_name(library, analysis)
     row = Run(
