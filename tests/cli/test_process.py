@@ -92,7 +92,8 @@ def test_a_terminal_shows_the_training_live(colors, quick, tmp_path):
 
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
-    command = [*VIEWFINDER, "train", str(colors), "--out", str(tmp_path / "run"), *settings(quick)]
+    chosen = settings({**quick, "training.epochs": 12})
+    command = [*VIEWFINDER, "train", str(colors), "--out", str(tmp_path / "run"), *chosen]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment)
     os.close(slave)
     seen = b""
@@ -107,10 +108,10 @@ def test_a_terminal_shows_the_training_live(colors, quick, tmp_path):
     os.close(master)
     out = process.communicate()[0]
     assert process.returncode == 0
-    assert b"Finished after 2 epochs" in out
+    assert b"Finished after 12 epochs" in out
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
-    assert re.search(r"epoch 2/2  train loss", text)
-    assert re.search(r"epoch 1/2 .*step \d+/3  loss", text)
+    assert re.search(r"epoch 12/12  train loss", text)
+    assert len(set(re.findall(r"epoch (\d+)/12 .*step \d+/3  loss", text))) > 1
     assert "best" in text
     assert "patience 5 of 5" in text
 

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -229,9 +229,8 @@ def choose(table: Table, image: str | None, target: str | None, group: str | Non
         raise SourceError(f"'{table.path}': column '{image}' cannot be both the image and the target.")
     found = _task(table.sample(target))
     if task not in (None, found):
-        holds = "lists of boxes" if found == "detection" else "no lists of boxes"
         raise SourceError(
-            f"'{table.path}': column '{target}' holds {holds}, which is for {found}, not for {task}. "
+            f"'{table.path}': column '{target}' holds {FORMS[found].holds}, which is for {found}, not for {task}. "
             f"Say which column holds the target with --target-column. Its columns: {', '.join(table.columns)}."
         )
     return Columns(image, target, group, found)
@@ -279,8 +278,7 @@ def looks_like_images(sample: Sequence[Any]) -> bool:
 
 
 def _task(sample: Sequence[Any]) -> str:
-    lists = sum(isinstance(v, list) or (isinstance(v, str) and v.lstrip().startswith("[")) for v in sample)
-    return "detection" if lists * 2 > len(sample) else "classification"
+    return next(task for task, form in FORMS.items() if form.fits(sample))
 
 
 def read(tree: Tree, table: Table, columns: Columns) -> Listing:
@@ -294,8 +292,8 @@ def read(tree: Tree, table: Table, columns: Columns) -> Listing:
 def _items(tree: Tree, table: Table, columns: Columns, findings: list[Diagnostic]) -> Iterable[Item]:
     targets, names = table.values(columns.target), table.values(columns.image)
     groups = table.values(columns.group) if columns.group else [None] * len(names)
-    if columns.task == "classification":
-        _refuse_decimals(table, columns.target)
+    form = FORMS[columns.task]
+    form.check(table, columns.target)
     for number, name, target, group in zip(table.numbers, names, targets, groups, strict=True):
         row = f"row {number} of '{table.path.name}'"
         try:
@@ -304,8 +302,7 @@ def _items(tree: Tree, table: Table, columns: Columns, findings: list[Diagnostic
             findings.append(error("unknown_image", table.path.name, f"Row {number} was left out: {problem}."))
             continue
         try:
-            read_target = _labelled if columns.task == "classification" else _boxed
-            found, problems = read_target(image, target, columns.target)
+            found, problems = form.read(image, target, columns.target)
         except ValueError as problem:
             kind = "missing_label" if target in (None, "") else "malformed_target"
             findings.append(error(kind, image, f"{row.capitalize()} was left out: {problem}."))
@@ -336,10 +333,10 @@ def _image(tree: Tree, name: object) -> str:
     return found[0] if found else wanted.replace("\\", "/")
 
 
-Target = tuple[dict[str, Any], list[tuple[str, str]]]  # the fields of an Item, and what was left out of it
+Fields = tuple[dict[str, Any], list[tuple[str, str]]]  # the fields of an Item, and what was left out of it
 
 
-def _labelled(image: str, target: object, column: str) -> Target:
+def _labelled(image: str, target: object, column: str) -> Fields:
     label = "" if target is None else _class(target)
     if not label:
         raise ValueError(f"column '{column}' is empty")
@@ -356,7 +353,7 @@ def _class(value: object) -> str:
     return str(value).strip()
 
 
-def _boxed(image: str, target: object, column: str) -> Target:
+def _boxed(image: str, target: object, column: str) -> Fields:
     boxes, problems = [], []
     for number, value in enumerate(_list(target, column), 1):
         try:
@@ -389,3 +386,24 @@ def _box(value: object) -> Box:
     if category is None or isinstance(category, (list, dict)) or not str(category).strip():
         raise ValueError(_NO_CATEGORY)
     return Box(bounds_of(value.get("bbox")), _class(category))
+
+
+def _are_lists(sample: Sequence[Any]) -> bool:
+    lists = sum(isinstance(v, list) or (isinstance(v, str) and v.lstrip().startswith("[")) for v in sample)
+    return lists * 2 > len(sample)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the target column of a task holds, and how it is read."""
+
+    holds: str
+    fits: Callable[[Sequence[Any]], bool]
+    check: Callable[[Table, str], None]
+    read: Callable[[str, object, str], Fields]
+
+
+FORMS = {  # by task; the first that fits a column is the one that it holds
+    "detection": Form("lists of boxes", _are_lists, lambda table, column: None, _boxed),
+    "classification": Form("no lists of boxes", lambda sample: True, _refuse_decimals, _labelled),
+}
