@@ -6,6 +6,7 @@ else
 BIN := .venv/bin
 endif
 STAMP := .venv/.installed
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: demo serve test test-fast check format clean
 
@@ -16,10 +17,10 @@ serve: $(STAMP)
 	$(BIN)/viewfinder serve
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
