@@ -120,6 +120,7 @@ NONE = {
     "access.verify": "done by the guard",
     "adopting.adopt": "done when the server starts",
     "analyses.get_value": "a plain value",
+    "analyses.require_weights": "a part of `analyses.change` and `runs.create`",
     "analyses.setting_names": "a plain value",
     "analyses.values_of": "a part of `analyses.design_of`",
     "analyses.with_value": "a plain value",
