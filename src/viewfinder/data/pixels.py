@@ -115,6 +115,20 @@ def short_side(source: ImageSource, size_px: int, longest_px: int) -> Pixels:
     return _resized(image, short_side_size(original_size(image), size_px, longest_px))
 
 
+def at_most(image: Image.Image, size: tuple[int, int], *, final: bool) -> Image.Image:
+    """Return an image that `read` gave, stretched so that it is no wider and no higher than `size` (width, height).
+
+    `final`: it is the size of `square` or `short_side`, which then make of it what they make of the image itself.
+    Otherwise it is reduced as sharply as possible, because it will be resized again.
+    """
+    smaller = (min(image.width, size[0]), min(image.height, size[1]))
+    if smaller == image.size:
+        return image
+    reduced = image.resize(smaller, Image.Resampling.BILINEAR if final else Image.Resampling.LANCZOS)
+    reduced.info = {"original_size": original_size(image)}
+    return reduced
+
+
 def short_side_size(size: tuple[int, int], size_px: int, longest_px: int) -> tuple[int, int]:
     """Return the (width, height) to which `short_side` resizes an image of `size` (width, height)."""
     scale = min(size_px / min(size), longest_px / max(size))

@@ -1,4 +1,4 @@
-"""Caches on disk: pieces of bytes of one size, each under a number, in files that several processes may use at once.
+"""Caches on disk: pieces of bytes, each under a number, in files that several processes may use at once.
 
 Whatever is in a cache can be made again, so nothing that goes wrong with it is an error: a piece that a crash, another
 process or the disk left damaged is one that is not there (its CRC-32 tells), and what cannot be written is not kept.
@@ -19,14 +19,15 @@ import numpy as np
 
 MOST_BYTES = 20 << 30  # of all caches in a folder together
 MOST_OF_FREE = 0.5  # and no more than this share of what the disk has left
-THERE = 1 << 32  # beside the checksum, which may be 0
+CHECKSUM_BITS = 32  # of an entry of the index; above them is one more than the length, and 0 for what is not there
 ENTRY = 8  # bytes in the index
 
 
 class Slots:
-    """A cache of `count` pieces of `size_bytes` each; as many of them are kept as `most_bytes` holds, the first ones.
+    """A cache of `count` pieces of at most `size_bytes`; the first ones are kept, as many as `most_bytes` holds.
 
-    It may be used from several threads. Close it, or use it in a `with` statement.
+    It may be used from several threads. What one process keeps, others find. Close it, or use it in a `with`
+    statement.
     """
 
     def __init__(self, folder: Path, count: int, size_bytes: int, most_bytes: int = MOST_BYTES) -> None:
@@ -34,6 +35,7 @@ class Slots:
         self.count = min(count, most_bytes // (size_bytes + ENTRY))
         self._lock = threading.Lock()
         self._index = np.zeros(self.count, "<u8")
+        self._damaged: set[int] = set()
         self._files: tuple[IO[bytes], IO[bytes]] | None = None
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
@@ -60,35 +62,52 @@ class Slots:
                 file.close()
 
     def __contains__(self, number: int) -> bool:
-        return number < self.count and bool(self._index[number]) and self._files is not None
+        return bool(self._entry(number))
 
     def get(self, number: int) -> bytes | None:
         """Return a piece, or None if it is not there."""
-        if number not in self:
+        entry = self._entry(number)
+        if not entry:
             return None
         with self._lock, suppress(OSError):
             if self._files is not None:
                 pieces, _ = self._files
                 pieces.seek(number * self.size_bytes)
-                found = pieces.read(self.size_bytes)
-                if THERE | zlib.crc32(found) == self._index[number]:
+                found = pieces.read(min((entry >> CHECKSUM_BITS) - 1, self.size_bytes))
+                if _entry_of(found) == entry:
                     return found
-        self._index[number] = 0
+        self._damaged.add(number)
         return None
 
     def put(self, number: int, piece: bytes) -> None:
         """Keep a piece, if there is room."""
-        if number >= self.count or len(piece) != self.size_bytes:
+        if number >= self.count or len(piece) > self.size_bytes:
             return
-        entry = np.array(THERE | zlib.crc32(piece), "<u8")
+        entry = _entry_of(piece)
         with self._lock, suppress(OSError):  # the disk is full, or the folder is gone
             if self._files is not None:
                 pieces, index = self._files
                 pieces.seek(number * self.size_bytes)
                 pieces.write(piece)
                 index.seek(number * ENTRY)
-                index.write(entry.tobytes())
+                index.write(entry.to_bytes(ENTRY, "little"))
                 self._index[number] = entry
+                self._damaged.discard(number)
+
+    def _entry(self, number: int) -> int:
+        """Return the entry of a piece, which another process may have kept meanwhile; 0 when it is not there."""
+        if not 0 <= number < self.count or self._files is None or number in self._damaged:
+            return 0
+        if not self._index[number]:
+            with self._lock, suppress(OSError):
+                if self._files is not None:
+                    self._files[1].seek(number * ENTRY)
+                    self._index[number] = int.from_bytes(self._files[1].read(ENTRY), "little")
+        return int(self._index[number])
+
+
+def _entry_of(piece: bytes) -> int:
+    return (len(piece) + 1) << CHECKSUM_BITS | zlib.crc32(piece)
 
 
 def key(parts: Iterable[object]) -> str:

@@ -154,7 +154,8 @@ def recolored(image: Image.Image, color: Color, rng: np.random.Generator) -> Ima
 def tinted(image: Image.Image, brightness: float, contrast: float, hue: float) -> Image.Image:
     """Return the image with brightness and contrast multiplied and hues turned, in one matrix product."""
     matrix = brightness * contrast * hue_matrix(hue)
-    grey = float(np.dot(np.asarray(image).mean(axis=(0, 1)), LUMA))
+    columns = np.asarray(image).sum(axis=0, dtype=np.uint32)  # row by row: many times faster than the mean over both
+    grey = float(np.dot(columns.mean(axis=0) / image.height, LUMA))
     offset = brightness * (1 - contrast) * grey
     rows = np.concatenate([matrix, np.full((3, 1), offset)], axis=1)
     return image.convert("RGB", tuple(float(v) for v in rows.ravel()))

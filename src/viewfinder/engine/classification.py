@@ -43,8 +43,8 @@ class Classification:
         number = {name: i for i, name in enumerate(self.classes)}
         labels = rows["label"].to_list() if "label" in rows.columns else [None] * len(rows)
         return [
-            Item(absolute(root, image), image, (number[label],) if label in number else ())
-            for image, label in zip(rows["image"], labels, strict=True)
+            Item(absolute(root, image), image, (number[label],) if label in number else (), number=place)
+            for place, (image, label) in enumerate(zip(rows["image"], labels, strict=True))
         ]
 
     def balance(self, items: Sequence[Item]) -> None:

@@ -42,13 +42,15 @@ class Detection:
     def items(self, root: Path, rows: pl.DataFrame) -> list[Item]:
         """Return the rows as items; without a column `boxes` they are not known."""
         if "boxes" not in rows.columns:
-            return [Item(absolute(root, image), image) for image in rows["image"]]
+            return [Item(absolute(root, image), image, number=place) for place, image in enumerate(rows["image"])]
         number = {name: i for i, name in enumerate(self.classes)}
         items = []
-        for image, text in zip(rows["image"], rows["boxes"], strict=True):
+        for place, (image, text) in enumerate(zip(rows["image"], rows["boxes"], strict=True)):
             boxes = [box for box in json.loads(text) if box["category"] in number]
             corners = tuple((x, y, x + w, y + h) for x, y, w, h in (box["bbox"] for box in boxes))
-            items.append(Item(absolute(root, image), image, tuple(number[b["category"]] for b in boxes), corners))
+            items.append(
+                Item(absolute(root, image), image, tuple(number[b["category"]] for b in boxes), corners, place)
+            )
         return items
 
     def balance(self, items: Sequence[Item]) -> None:

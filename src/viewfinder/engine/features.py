@@ -38,7 +38,7 @@ class FeatureLoader:
         self._bf16 = precision == "bf16"
         self._number = {item.name: number for number, item in enumerate(items)}
         size = int(np.prod(graph.shape)) * (2 if self._bf16 else 4)
-        name = slots.key((graph.key, precision, recipe if views else None, [_stamp(item) for item in items]))
+        name = slots.key((graph.key, precision, recipe if views else None, [item.stamp() for item in items]))
         count = len(items) * views
         room = slots.make_room(kept, name, count * size) if count else 0
         self._kept = Slots(kept / name, count, size, room)
@@ -81,12 +81,3 @@ class FeatureLoader:
             return example
         values = np.frombuffer(content, np.uint16 if self._bf16 else np.float32).reshape(self._graph.shape)
         return Example(item, NO_PIXELS, np.zeros((0, 4)), np.array(item.classes, np.int64), (0, 0), None, values)
-
-
-def _stamp(item: Item) -> tuple[object, ...]:
-    """Return what changes when the file of an item does."""
-    try:
-        stat = Path(str(item.path)).stat()
-    except OSError:
-        return item.name, None
-    return item.name, str(item.path), stat.st_size, stat.st_mtime_ns

@@ -19,8 +19,9 @@ class Feed:
     """Gives the examples of a run to `network`: the whole network, or the part of it behind the frozen layers.
 
     With the engine `openvino` the frozen layers are constant functions. What they make of an image is kept below
-    `home`, for as many views of it as the design draws. Use it in a `with` statement; `trouble` then says why the
-    frozen layers cannot be computed apart, if so.
+    `home`, for as many views of it as the design draws. Images that are needed more than once are decoded once, and
+    kept there too. Use it in a `with` statement; `trouble` then says why the frozen layers cannot be computed apart,
+    if so.
     """
 
     def __init__(self, network: nn.Module, row: Model, task: TaskEngine, design: Design, home: Path) -> None:
@@ -64,23 +65,30 @@ class Feed:
 
     def training(self, items: Sequence[Item]) -> Load:
         """Return what loads the training images."""
-        recipe = self._task.recipe(self.design if self.design.augmentation.is_on else None)
-        if not self._graphs:
-            return self._loader.of(recipe)
         if "training" not in self._loads:
+            recipe = self._task.recipe(self.design if self.design.augmentation.is_on else None)
+            if not self._graphs or self.views != 1:
+                recipe = self._keeping(recipe, items)
             precision = str(self.design.runtime.precision)
-            self._loads["training"] = self._features(precision, recipe, items, self.views)
+            self._loads["training"] = self._load(precision, recipe, items, self.views)
         return self._loads["training"]
 
     def judging(self, split: str, items: Sequence[Item]) -> Load:
         """Return what loads the images of a split as they are, to be judged in fp32."""
-        if not self._graphs:
-            return self._loader.of(self._task.recipe())
         if split not in self._loads:
-            self._loads[split] = self._features("fp32", self._task.recipe(), items, 1)
+            recipe = self._task.recipe() if self._graphs else self._keeping(self._task.recipe(), items)
+            self._loads[split] = self._load("fp32", recipe, items, 1)
         return self._loads[split]
 
-    def _features(self, precision: str, recipe: Recipe, items: Sequence[Item], views: int) -> Load:
+    def _keeping(self, recipe: Recipe, items: Sequence[Item]) -> Recipe:
+        keeping = recipe.keeping(self._home / "cache" / "images", items)
+        if keeping.kept:
+            self._open.callback(keeping.kept.close)
+        return keeping
+
+    def _load(self, precision: str, recipe: Recipe, items: Sequence[Item], views: int) -> Load:
+        if not self._graphs:
+            return self._loader.of(recipe)
         kept = self._home / "cache" / "features"
         loader = FeatureLoader(self._loader, self._graphs[precision], precision, recipe, items, views, kept)
         self._open.callback(loader.close)

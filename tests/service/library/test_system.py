@@ -34,6 +34,20 @@ def test_the_disk_is_counted_by_what_takes_it(library, trained, colors_analysis)
     assert {use.kind: use.bytes for use in system.disk(library).uses}["trash"] == run
 
 
+def test_caches_are_counted_by_what_they_keep(library):
+    for folder, size in (("images", 5000), ("features", 3000), ("graphs", 1000)):
+        (library.home / "cache" / folder / "a").mkdir(parents=True)
+        (library.home / "cache" / folder / "a" / "pieces").write_bytes(bytes(size))
+    with (library.home / "cache" / "images" / "a" / "index").open("wb") as sparse:
+        sparse.truncate(1 << 30)
+    uses = {use.name: use.bytes for use in system.disk(library).uses if use.kind == "cache"}
+    assert list(uses.values())[1:] == [3000, 1000]
+    assert 5000 <= uses["Images at the size of training"] <= 10_000 or sys.platform in ("win32", "darwin")  # no holes
+    assert list(uses) == list(system.KEPT.values())
+    system.clear_caches(library)
+    assert not (library.home / "cache").exists()
+
+
 def test_a_copy_of_the_database_can_be_opened(library, colors):
     assert system.backups(library) == []
     row = datasets.add(library, colors)

@@ -19,6 +19,12 @@ from viewfinder.service.library.library import Library, new_id
 from viewfinder.store import Dataset, Run, SavedModel
 
 CACHES = ("datasets/*/thumbnails",)  # what is made again when it is needed
+KEPT = {  # below cache/: what trainings share
+    "images": "Images at the size of training",
+    "features": "What frozen layers make of images",
+    "graphs": "Frozen layers made ready",
+}
+SMALL = 4096  # bytes: a smaller file may lie within its folder, and then takes no blocks
 PACKAGES = {
     "Viewfinder": "viewfinder", "PyTorch": "torch", "torchvision": "torchvision", "timm": "timm", "NumPy": "numpy",
     "Polars": "polars", "Pillow": "pillow", "NiceGUI": "nicegui", "SQLAlchemy": "sqlalchemy",
@@ -73,7 +79,8 @@ def _rows(library: Library) -> Iterable[Use]:
 def _others(library: Library) -> Iterable[Use]:
     yield Use("database", "Database", sum(path.stat().st_size for path in library.home.glob("viewfinder*.db*")))
     yield Use("backup", "Copies of the database", size(library.home / "backups"))
-    yield Use("cache", "What frozen layers make of images", size(library.home / "cache"))
+    for folder, name in KEPT.items():
+        yield Use("cache", name, size(library.home / "cache" / folder))
     yield Use("upload", "Unfinished uploads", size(library.home / "uploads"))
 
 
@@ -82,15 +89,20 @@ def _caches(library: Library, dataset: str = "*") -> list[Path]:
 
 
 def size(path: Path) -> int:
-    """Return the bytes of a file, or of all files below a folder; 0 when there is none."""
+    """Return the bytes of a file, or of all files below a folder; 0 when there is none. Holes in files take none."""
     if path.is_file():
-        return path.stat().st_size
+        return _taken(path.stat())
     total = 0
     for folder, _, files in os.walk(path):
         for name in files:
             with suppress(OSError):  # removed meanwhile
-                total += (Path(folder) / name).lstat().st_size
+                total += _taken((Path(folder) / name).lstat())
     return total
+
+
+def _taken(stat: os.stat_result) -> int:
+    blocks = getattr(stat, "st_blocks", None)  # of 512 bytes; some systems have no such number
+    return stat.st_size if blocks is None else min(stat.st_size, max(blocks * 512, SMALL))
 
 
 def clear_caches(library: Library) -> int:
