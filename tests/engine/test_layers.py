@@ -133,30 +133,47 @@ def test_frozen_layers_drop_nothing(row, built):
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "fasterrcnn_efficientnet_lite0_fpn"])
-def test_bf16_is_for_all_convolutions_but_depthwise_ones_that_learn_and_only_while_asked(name):
+def test_bf16_is_for_all_convolutions_but_slow_ones_that_learn_and_only_while_asked(name):
     row = catalogue.get(name)
     network = build.network(row, 2, "frozen").eval()
-    layers.freeze(network, row, retrained=2)
-    inside = {}
-    for key, index, kind in (("frozen", 2, "dw"), ("learning", -2, "dw"), ("learning", -2, "pw")):
-        found = [m for m in network.get_submodule(row.layers[index].modules[0]).modules() if isinstance(m, nn.Conv2d)]
-        convolution = next(m for m in found if (m.groups > 1) == (kind == "dw"))
-        convolution.register_forward_hook(
-            lambda m, x, y, key=key, kind=kind: inside.setdefault(f"{key} {kind}", []).append(y.dtype)
-        )
+    retrained = 3
+    layers.freeze(network, row, retrained)
+    seen = {}
+    for depth, layer in enumerate(layers.backbone_layers(network, row)):
+        learns = depth >= len(row.layers) - retrained
+        for module in (m for m in layer.modules() if isinstance(m, nn.Conv2d)):
+            kind = (learns, module.groups > 1, module.kernel_size[0], module.stride[0])
+            module.register_forward_hook(lambda m, x, y, kind=kind: seen.setdefault(kind, []).append(y.dtype))
     images = torch.rand(1, 3, 64, 64) if row.task == "classification" else [torch.rand(3, 64, 64)]
+    found = []
     with torch.no_grad():
         plain = network(images)
+        found.append({kind: set(types) for kind, types in seen.items()})
+        seen.clear()
         with device.bf16(network, torch.device("cpu")):
             network(images)
+        found.append({kind: set(types) for kind, types in seen.items()})
         again = network(images)
-    assert inside == {
-        "frozen dw": [torch.float32, torch.bfloat16, torch.float32],
-        "learning dw": [torch.float32, torch.float32, torch.float32],
-        "learning pw": [torch.float32, torch.bfloat16, torch.float32],
-    }
+    assert set().union(*found[0].values()) == {torch.float32}
+    slow = {kind for kind, types in found[1].items() if types == {torch.float32}}
+    assert slow == {(True, True, 5, 1), (True, True, 5, 2)}  # learning, depthwise, 5 x 5
+    assert all(types == {torch.bfloat16} for kind, types in found[1].items() if kind not in slow)
+    assert {(True, True, 3, 1), (True, False, 1, 1), (False, True, 5, 2), (False, True, 3, 2)} <= found[1].keys()
     if row.task == "classification":
         assert torch.equal(plain, again)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_b0"])
+def test_the_mean_over_the_map_is_that_of_torch_and_its_gradient_has_channels_last(name):
+    built = build.network(catalogue.get(name), 2, "frozen")
+    assert not any(isinstance(module, nn.AdaptiveAvgPool2d) for module in built.modules())
+    pool = next(module for module in built.modules() if isinstance(module, layers.GlobalAverage))
+    maps = torch.rand(2, 8, 5, 7).contiguous(memory_format=torch.channels_last).requires_grad_()
+    assert torch.allclose(pool(maps), maps.mean((2, 3), keepdim=True), atol=1e-6)
+    twice, last = maps * 2, []
+    twice.register_hook(lambda gradient: last.append(gradient.is_contiguous(memory_format=torch.channels_last)))
+    pool(twice).square().sum().backward()
+    assert last == [True]
 
 
 @pytest.mark.parametrize("name", ["fasterrcnn_resnet50_fpn", "fasterrcnn_efficientnet_lite0_fpn"])
