@@ -24,6 +24,7 @@ from viewfinder.engine.augment import Boxes, Pixels, View, augment, resized
 from viewfinder.engine.pictures import Pictures
 from viewfinder.errors import TrainingError
 
+PARTS = 2  # of a batch for each process, which then sends fewer answers, and no process waits long for another
 SHARP, MOST_MARGIN = 1.25, 2.0  # see Recipe.margin
 
 
@@ -134,6 +135,10 @@ class Recipe:
             return Example(item, empty, np.zeros((0, 4)), np.zeros(0, np.int64), (0, 0), error.reason)
         return self.example(image, item, epoch)
 
+    def load_all(self, items: Sequence[Item], epoch: int = 0) -> list[Example]:
+        """Return the examples of items in an epoch."""
+        return [self.load(item, epoch) for item in items]
+
     def example(self, image: Image.Image, item: Item, epoch: int = 0) -> Example:
         """Return the example of an image that is already open."""
         whole = whole_view(image, item)
@@ -170,6 +175,8 @@ class Loader:
         if executor is None and workers:
             context = multiprocessing.get_context("spawn")
             self._executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+            for _ in range(workers):
+                self._executor.submit(os.getpid)  # they take seconds to start, while others prepare the network
 
     def __enter__(self) -> "Loader":
         return self
@@ -192,14 +199,15 @@ class Loader:
             for items in batches:
                 yield [recipe.load(item, epoch) for item in items]
             return
-        ahead: deque[list[Future[Example]]] = deque()
+        ahead: deque[list[Future[list[Example]]]] = deque()
         try:
             for items in batches:
-                ahead.append([self._executor.submit(recipe.load, item, epoch) for item in items])
+                parts = in_batches(items, math.ceil(len(items) / (PARTS * self.workers)) or 1)
+                ahead.append([self._executor.submit(recipe.load_all, part, epoch) for part in parts])
                 if len(ahead) > 1 + self.workers:
-                    yield [future.result() for future in ahead.popleft()]
+                    yield _joined(ahead.popleft())
             while ahead:
-                yield [future.result() for future in ahead.popleft()]
+                yield _joined(ahead.popleft())
         except BrokenProcessPool:
             raise TrainingError(
                 "A process that loads images ended unexpectedly, perhaps for lack of memory. Resume the run; "
@@ -208,6 +216,10 @@ class Loader:
         finally:
             for future in (f for futures in ahead for f in futures):
                 future.cancel()
+
+
+def _joined(parts: Iterable[Future[list[Example]]]) -> list[Example]:
+    return [example for part in parts for example in part.result()]
 
 
 def in_batches(items: Sequence[Item], size: int, order: Sequence[int] | None = None) -> list[list[Item]]:

@@ -20,7 +20,7 @@ from viewfinder.catalogue import Model
 from viewfinder.data import slots
 from viewfinder.engine import device
 
-TOGETHER = 8  # images that one thread computes at a time; larger batches were slower
+TOGETHER = 4  # images that one thread computes at a time; larger batches were slower
 FORMAT = 1  # of the graphs that are kept
 MOST_BYTES = 2 << 30  # of all that are kept
 
