@@ -7,16 +7,18 @@ for training, evaluation and prediction.
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.rpn import AnchorGenerator
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d, MultiScaleRoIAlign
+from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from viewfinder.catalogue import Model
 from viewfinder.engine import lite0
+from viewfinder.engine.pooling import PyramidPool
 
 MIN_CONFIDENCE = 0.01
 MAX_DETECTIONS = 100
@@ -31,6 +33,14 @@ class Normalise(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision 
     def resize(self, image: Tensor, target: Any = None) -> tuple[Tensor, Any]:
         """Leave the image as it is. (torchvision's own switch, `_skip_resize`, works in train mode only.)"""
         return image, target
+
+
+class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]  # torchvision is not typed
+    """torchvision's frozen batch norm in one pass over the images, and in the type that they have."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return float [n, C, H, W], normalised by what is kept."""
+        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 def _detector(row: Model, backbone: nn.Module, **settings: Any) -> nn.Module:
@@ -58,11 +68,12 @@ class ResNet50:
 
         The published weights were trained with frozen batch norms whose eps is 0.
         """
-        norm = FrozenBatchNorm2d if batch_norm == "frozen" else nn.BatchNorm2d
+        norm = FrozenNorm if batch_norm == "frozen" else nn.BatchNorm2d
         backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=norm, trainable_layers=5)
-        network = _detector(row, backbone, num_classes=classes + 1)
+        pool = PyramidPool(["0", "1", "2", "3"], output_size=7, sampling_ratio=2)
+        network = _detector(row, backbone, num_classes=classes + 1, box_roi_pool=pool)
         for module in network.modules():
-            if isinstance(module, FrozenBatchNorm2d):
+            if isinstance(module, FrozenNorm):
                 module.eps = 0.0
         return network
 
@@ -112,7 +123,7 @@ class Lite0:
             row,
             Lite0Pyramid(cls.CHANNELS),
             rpn_anchor_generator=AnchorGenerator(cls.ANCHORS_PX, (cls.ASPECTS,) * len(cls.ANCHORS_PX)),
-            box_roi_pool=MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
+            box_roi_pool=PyramidPool(levels, output_size=7, sampling_ratio=2),
             box_head=TwoMLPHead(cls.CHANNELS * 7 * 7, cls.HIDDEN),
             box_predictor=FastRCNNPredictor(cls.HIDDEN, classes + 1),
             rpn_pre_nms_top_n_train=1000,
