@@ -118,6 +118,8 @@ def test_a_design_is_frozen():
         ("training.warmup=perhaps", "training.warmup"),
         ("training.epochs=0", "training.epochs"),
         ("training.epochs=1.5", "training.epochs"),
+        ("training.epochs=true", "training.epochs: 'true' is not possible; it must be a whole number"),
+        ("split.test_ratio=false", "split.test_ratio: 'false' is not possible"),
         ("training.early_stopping.patience=0", "training.early_stopping.patience"),
         ("training.early_stopping.min_delta=-0.1", "training.early_stopping.min_delta"),
         ("training.batch_size=0", "training.batch_size"),

@@ -33,6 +33,18 @@ class Section(BaseModel):
         sections = {name for name, field in cls.model_fields.items() if field.default_factory}
         return {name: value for name, value in data.items() if value is not None or name not in sections}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_true_and_false_for_words(cls, data: Any) -> Any:
+        """Refuse `epochs: true`, which pydantic would count as 1."""
+        if not isinstance(data, Mapping):
+            return data
+        switches = {name for name, field in cls.model_fields.items() if field.annotation is bool}
+        return {
+            name: str(value).lower() if isinstance(value, bool) and name not in switches else value
+            for name, value in data.items()
+        }
+
 
 class Target(Section):
     """What is to be learned."""

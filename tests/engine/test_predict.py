@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import polars as pl
 import pytest
@@ -9,6 +10,8 @@ from PIL import Image
 
 import viewfinder
 from runs import BOTH, same_predictions
+from viewfinder.engine import predict
+from viewfinder.engine.examples import Item
 from viewfinder.errors import RunError
 
 
@@ -56,3 +59,25 @@ def test_an_image_that_cannot_be_read_is_said(finished, tmp_path):
     (tmp_path / "torn.png").write_bytes(b"torn")
     with pytest.raises(viewfinder.InputError, match=r"torn\.png"):
         viewfinder.load(finished("colors").path).predict(tmp_path / "torn.png")
+
+
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+def test_many_images_are_predicted_faster_and_alike(finished, tmp_path, monkeypatch, engine):
+    run, progress = finished("colors"), []
+    monkeypatch.setenv("VIEWFINDER_HOME", str(tmp_path / "home"))
+    if engine == "torch":
+        monkeypatch.setitem(sys.modules, "openvino", None)  # importing it fails
+    (tmp_path / "torn.png").write_bytes(b"torn")
+    names = [f"{run.info().dataset.root}/{image}" for image in run.predictions()["image"]]
+    items = [Item(name, name) for name in [*names[:3], str(tmp_path / "torn.png"), *names[3:]] * 60]
+    few = predict.load(run.path, "cpu").judge(items)
+    monkeypatch.setattr(predict, "MANY", 100)
+    many = predict.load(run.path, "cpu").judge(items, lambda done, images: progress.append((done, images)))
+    assert (tmp_path / "home" / "cache" / "graphs").exists() == (engine == "openvino")
+    assert not (tmp_path / "home" / "cache" / "features").exists()
+    assert few.predictions["image"].to_list() == many.predictions["image"].to_list() == names * 60
+    same_predictions(few.predictions, many.predictions)
+    assert [(bad.item.name, bad.error) for bad in many.unreadable] == [
+        (bad.item.name, bad.error) for bad in few.unreadable
+    ]
+    assert progress[-1] == (len(items), len(items))

@@ -37,6 +37,8 @@ class Slots:
         self._index = np.zeros(self.count, "<u8")
         self._damaged: set[int] = set()
         self._files: tuple[IO[bytes], IO[bytes]] | None = None
+        if not self.count:
+            return
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             os.utime(folder)

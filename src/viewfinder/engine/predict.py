@@ -1,5 +1,6 @@
 """Using a model: in this process (`load`), or as a job in a folder (`python -m viewfinder.engine predict JOB`)."""
 
+import functools
 import json
 import os
 import time
@@ -12,15 +13,19 @@ import polars as pl
 from PIL import Image
 
 from viewfinder import catalogue, events
-from viewfinder.engine import device, saved
+from viewfinder.engine import device, layers, saved
 from viewfinder.engine.examples import Example, Item, Loader
+from viewfinder.engine.features import FeatureLoader
+from viewfinder.engine.graphs import Graph
 from viewfinder.engine.judge import Judgement, judge
 from viewfinder.engine.task import engine_of
 from viewfinder.errors import InputError
+from viewfinder.home import default_home
 from viewfinder.run import RunFolder
 
 PROGRESS_S = 0.5
 MAX_THREADS = 8
+MANY = 500  # images from which on converting the backbone, some seconds when it is done first, is worth it
 
 
 class Model:
@@ -29,8 +34,8 @@ class Model:
     def __init__(self, folder: Path, devices: str = "auto") -> None:
         self.device = device.choose(devices)
         self._network, self.info = saved.read(folder, self.device)
-        row = catalogue.get(self.info.model)
-        self._task = engine_of(self.info.task)(row, self.info.input_size, self.info.classes, self.device)
+        self._row = catalogue.get(self.info.model)
+        self._task = engine_of(self.info.task)(self._row, self.info.input_size, self.info.classes, self.device)
 
     @property
     def task(self) -> str:
@@ -58,9 +63,25 @@ class Model:
         self, items: Sequence[Item], progress: Callable[[int, int], None] = lambda done, images: None
     ) -> Judgement:
         """Return what the network finds in images, before any threshold."""
-        threads = min(MAX_THREADS, device.cores())
+        threads, recipe = min(MAX_THREADS, device.cores()), self._task.recipe()
         with ThreadPoolExecutor(threads) as pool, Loader(threads, pool) as loader:
-            return judge(self._network, self._task, items, loader.of(self._task.recipe()), progress)
+            graph = self._backbone if len(items) >= MANY else None
+            if graph is None:
+                return judge(self._network, self._task, items, loader.of(recipe), progress)
+            features = FeatureLoader(loader, graph, "fp32", recipe, items, 0, Path())
+            head = layers.without_frozen(self._network, self._row, 0)
+            return judge(head, self._task, items, features.batches, progress)
+
+    @functools.cached_property
+    def _backbone(self) -> Graph | None:
+        """The backbone as a graph, several times faster once it is converted; None where torch must do."""
+        if not self._task.takes_features or self.device.type != "cpu":
+            return None
+        part = layers.frozen_part(self._network, self._row, 0)
+        try:
+            return Graph(part, self._row, self.info.input_size, "fp32", default_home() / "cache" / "graphs")
+        except Exception:  # noqa: BLE001 - whatever OpenVINO cannot do on this machine, torch can
+            return None
 
     def _above_threshold(self, table: pl.DataFrame) -> pl.DataFrame:
         if self.info.threshold is None:

@@ -1,0 +1,69 @@
+"""What benchmarks train on: JPEGs of coloured blotches, and weights whose batch norms have their statistics."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+CLASSES, SIDES, BOXES = 4, (650, 417), 3
+COLOURS = ("red", "lime", "blue", "yellow")
+
+
+def classified(folder: Path, count: int) -> None:
+    """Write images in a folder for each class."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        path = folder / f"class {number % CLASSES}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _blotches(rng).save(path, quality=90)
+
+
+def with_boxes(folder: Path, count: int) -> None:
+    """Write images with coloured boxes, and a COCO file that tells where they are."""
+    rng = np.random.default_rng(0)
+    images: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1, count + 1):
+        image = _blotches(rng)
+        for place in range(BOXES):
+            kind, (width, height) = int(rng.integers(CLASSES)), rng.integers(40, 160, 2)
+            x, y = 200 * place + int(rng.integers(0, 40)), int(rng.integers(0, SIDES[1] - 160))
+            box = [x, y, int(width), int(height)]
+            ImageDraw.Draw(image).rectangle((x, y, x + box[2], y + box[3]), fill=COLOURS[kind])
+            boxes.append({"id": len(boxes) + 1, "image_id": number, "category_id": kind + 1, "bbox": box})
+        image.save(folder / f"{number}.jpg", quality=90)
+        images.append({"id": number, "file_name": f"{number}.jpg", "width": SIDES[0], "height": SIDES[1]})
+    kinds = [{"id": number + 1, "name": name} for number, name in enumerate(COLOURS)]
+    annotated = {"images": images, "annotations": boxes, "categories": kinds}
+    (folder / "annotations.json").write_text(json.dumps(annotated), encoding="utf-8")
+
+
+def _blotches(rng: np.random.Generator) -> Image.Image:
+    blotches = rng.integers(0, 256, (12, 18, 3), dtype=np.uint8)
+    return Image.fromarray(blotches).resize(SIDES, Image.Resampling.BICUBIC)
+
+
+def weights(name: str, images: Path, path: Path) -> None:
+    """Write random weights for a model, with the statistics of some images: without, nothing comes through."""
+    import torch
+    from torch import nn
+
+    from viewfinder import catalogue
+    from viewfinder.data import pixels
+    from viewfinder.engine import build
+
+    torch.manual_seed(0)
+    row = catalogue.get(name)
+    network = build.network(row, CLASSES, "live").eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train().momentum = None
+    files = sorted(images.rglob("*.jpg"))[: 32 if row.task == "classification" else 4]
+    side = min(row.input_size, 384)
+    batch = torch.from_numpy(np.stack([pixels.square(file, side) for file in files])).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        (network if row.task == "classification" else network.get_submodule("backbone"))((batch - 0.5) / 0.25)
+    torch.save(network.state_dict(), path)
