@@ -1,6 +1,7 @@
 """Batches: uploaded images that a model predicts in the background, one batch at a time."""
 
 import io
+import json
 import shutil
 import time
 import zipfile
@@ -99,17 +100,40 @@ def test_batches_are_known_after_a_restart_until_they_are_deleted(library, uploa
     moved.database.close()
 
 
-def test_what_a_killed_server_left_is_interrupted(library, upload, images, squares_run):
+def test_what_a_killed_server_left_goes_on(library, upload, images, squares_run):
     with library.heavy:
         batch = batches.of_upload(library, upload(images), "first", squares_run.path / "model")
         folder = library.home / "predictions"
         (folder / f".{batch.id}.csv.1").write_bytes(b"half")
         (folder / "torn.json").write_bytes(b"{")
-        (found,) = batches.batches(restarted(library))
-        assert (found.id, found.name, found.state) == (batch.id, "first", "interrupted")
-        assert sorted(path.name for path in folder.iterdir()) == sorted([f"{batch.id}.json", "torn.json"])
-        batches.stop(batch)
+        (folder / "left").mkdir()
+        (batch.files / batches.UNPACKING).mkdir()
+        (batch.files / batches.UNPACKING / "half.png").write_bytes(b"half")
+        batches.stop_all(library)
     over(batch)
+    assert batch.state == "interrupted"
+    (found,) = batches.batches(restarted(library))
+    over(found)
+    assert (found.id, found.name, found.state, found.done, found.unreadable) == (batch.id, "first", "finished", 5, ())
+    assert pl.read_csv(found.csv)["image"].to_list() == sorted(images)
+    assert {path.name for path in folder.iterdir()} == {f"{batch.id}.json", f"{batch.id}.csv", "torn.json"}
+
+
+@pytest.mark.parametrize("lost", ["images", "patience"])
+def test_a_batch_that_cannot_go_on_is_interrupted(library, upload, images, squares_run, lost):
+    with library.heavy:
+        batch = batches.of_upload(library, upload(images), "first", squares_run.path / "model")
+        batches.stop_all(library)
+    over(batch)
+    told = json.loads(batch.csv.with_suffix(".json").read_text())
+    assert (told["state"], told["starts"]) == ("waiting", 0)
+    if lost == "images":
+        shutil.rmtree(batch.files)
+    else:
+        batch.csv.with_suffix(".json").write_text(json.dumps({**told, "starts": batches.MOST_STARTS}))
+    (found,) = batches.batches(restarted(library))
+    assert found.state == "interrupted"
+    assert not batch.files.exists()
 
 
 def test_more_than_a_hundred_images(library, upload, colors, colors_run):
@@ -137,6 +161,7 @@ def test_one_that_runs_is_stopped_after_an_image(library, upload, tmp_path, squa
     assert batch.state == "interrupted"
     assert 0 < batch.done < 400
     assert not batch.csv.exists()
+    assert json.loads(batch.csv.with_suffix(".json").read_text())["starts"] == 1
 
 
 def test_a_zip_is_unpacked(library, upload, images, squares_run):

@@ -1,6 +1,7 @@
 """Batches: a folder or zip of images that a model predicts in the background, into a CSV.
 
-Each has a small file beside its CSV in `predictions/` of the library, which says what it was and how it ended.
+Each has a small file beside its CSV in `predictions/` of the library, which says what it was and how it ended. Its
+images stay in a folder beside that until it is over: one that the server's end interrupts begins anew with the next.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ from viewfinder.service.library import uploads, zips
 from viewfinder.service.library.library import Library, new_id, write
 
 NICE = 10
+MOST_STARTS = 3  # of a batch whose server ends each time
+UNPACKING = ".unpacking"
 OVER = ("finished", "stopped", "failed", "interrupted")
 
 
@@ -26,8 +29,8 @@ OVER = ("finished", "stopped", "failed", "interrupted")
 class Batch:
     """Images that are predicted: how far it is, and at last the CSV, or what went wrong.
 
-    `state` is waiting, running, finished, stopped, failed, or interrupted, because the server ended. `unreadable` are
-    the images that were left out; `begun` is in seconds since 1970.
+    `state` is waiting, running, finished, stopped, failed, or interrupted, because the server ended too often.
+    `unreadable` are the images that were left out; `begun` is in seconds since 1970; `starts` counts how often it ran.
     """
 
     name: str
@@ -40,8 +43,14 @@ class Batch:
     error: str | None = None
     unreadable: tuple[Diagnostic, ...] = ()
     begun: float = 0.0
+    starts: int = 0
     given_up: str = "stopped"
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def files(self) -> Path:
+        """The folder of its images, until it is over."""
+        return self.csv.with_suffix("")
 
     def progress(self, done: int, total: int) -> None:
         """Take note of how far it is."""
@@ -55,32 +64,38 @@ def of_upload(library: Library, identity: str, name: str, model: Path) -> Batch:
     """
     made = new_id()
     batch = Batch(name, model, _folder(library) / f"{made}.csv", made, begun=library.clock())
-    files = batch.csv.with_suffix("")
-    files.parent.mkdir(exist_ok=True)
-    uploads.folder_of(library, identity).rename(files)
+    batch.files.parent.mkdir(exist_ok=True)
+    uploads.folder_of(library, identity).rename(batch.files)
     _remember(library, batch, batch.state)
-    library.batches[made] = batch
-    thread = threading.Thread(target=_work, args=(library, batch, files), name=f"viewfinder-batch-{made}", daemon=True)
-    thread.start()
+    _begin(library, batch)
     return batch
 
 
+def _begin(library: Library, batch: Batch) -> None:
+    library.batches[batch.id] = batch
+    threading.Thread(target=_work, args=(library, batch), name=f"viewfinder-batch-{batch.id}", daemon=True).start()
+
+
 def recall(library: Library) -> None:
-    """Know the batches of earlier servers again, and remove what those left behind that were not over.
+    """Know the batches of earlier servers again, and begin those anew that were not over.
 
     To be called once, as the server starts.
     """
     found = [batch for path in _folder(library).glob("*.json") if (batch := _read(library, path))]
     for batch in sorted(found, key=lambda one: one.begun):
         if batch.state not in OVER:
-            batch.state = "interrupted"
             batch.csv.unlink(missing_ok=True)
+            goes_on = batch.files.is_dir() and batch.starts < MOST_STARTS
+            batch.state, batch.done = ("waiting", 0) if goes_on else ("interrupted", batch.done)
         library.batches[batch.id] = batch
+    used = {batch.files for batch in library.batches.values() if batch.state not in OVER}
     for left in _folder(library).glob("*"):
-        if left.is_dir():
+        if left.is_dir() and left not in used:
             shutil.rmtree(left, ignore_errors=True)
         elif left.name.startswith("."):  # what was being written
             left.unlink(missing_ok=True)
+    for batch in [one for one in library.batches.values() if one.state not in OVER]:
+        _begin(library, batch)
 
 
 def batches(library: Library) -> list[Batch]:
@@ -131,7 +146,7 @@ def _folder(library: Library) -> Path:
 def _remember(library: Library, batch: Batch, state: str) -> None:
     """Write what tells of a batch after a restart; a model of the library's is named by its place in it."""
     model = batch.model.relative_to(library.home) if batch.model.is_relative_to(library.home) else batch.model
-    kept = {name: getattr(batch, name) for name in ("name", "begun", "done", "total", "error")}
+    kept = {name: getattr(batch, name) for name in ("name", "begun", "starts", "done", "total", "error")}
     kept |= {"model": model.as_posix(), "state": state, "unreadable": [asdict(one) for one in batch.unreadable]}
     write(batch.csv.with_suffix(".json"), json.dumps(kept).encode())
 
@@ -147,26 +162,28 @@ def _read(library: Library, path: Path) -> Batch | None:
         return None
 
 
-def _work(library: Library, batch: Batch, files: Path) -> None:
+def _work(library: Library, batch: Batch) -> None:
     state = "failed"
     try:
-        state = _outcome(library, batch, files)
+        state = _outcome(library, batch)
     except Exception as error:  # noqa: BLE001 - this is a thread's edge: the page shows what went wrong
         batch.error = str(error) if isinstance(error, ViewfinderError) else f"{type(error).__name__}: {error}"
-    shutil.rmtree(files, ignore_errors=True)
     with contextlib.suppress(OSError):
-        _remember(library, batch, state)
+        _remember(library, batch, "waiting" if state == "interrupted" else state)
+    if state != "interrupted":
+        shutil.rmtree(batch.files, ignore_errors=True)
     batch.state = state
 
 
-def _outcome(library: Library, batch: Batch, files: Path) -> str:
+def _outcome(library: Library, batch: Batch) -> str:
     """Predict a batch when its turn has come, and return how it ended."""
     with library.heavy:
         if batch.stopping.is_set():
             return batch.given_up
-        batch.state = "running"
+        batch.state, batch.starts = "running", batch.starts + 1
+        _remember(library, batch, batch.state)
         try:
-            _predict(batch, files)
+            _predict(batch, batch.files)
         except KeyboardInterrupt:
             return batch.given_up
         return "finished"
@@ -174,9 +191,12 @@ def _outcome(library: Library, batch: Batch, files: Path) -> str:
 
 def _unpack(files: Path) -> None:
     """Put in place of each zip that was sent what is in it; raise StoreError for one that cannot be unpacked."""
+    unpacking = files / UNPACKING
+    shutil.rmtree(unpacking, ignore_errors=True)  # of a server that ended meanwhile
     for archive in [path for path in files.iterdir() if zips.is_zip(path.name) and path.is_file()]:
+        zips.unpack(archive, unpacking)
         into = files / archive.stem
-        zips.unpack(archive, into.with_name(f"{into.name}-{new_id()}") if into.exists() else into)
+        unpacking.rename(into.with_name(f"{into.name}-{new_id()}") if into.exists() else into)
         archive.unlink()
 
 
