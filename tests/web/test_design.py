@@ -128,3 +128,22 @@ def test_two_people_change_different_values_and_the_same(server, page, browser, 
     for one in (page, other):
         expect(one.get_by_label("Epochs", exact=True)).to_have_value("9", timeout=5_000)
     other.context.close()
+
+
+def test_two_people_who_change_different_values_at_once_see_both(server, page, browser, analysis):
+    from playwright.sync_api import expect
+
+    address = f"{server.url}/analyses/{analysis.id}?tab=training"
+    other = browser.new_context().new_page()
+    for one in (page, other):
+        one.goto(address)
+        expect(one.get_by_label("Epochs", exact=True)).to_be_visible()
+    for number in range(1, 9):
+        fill(page, "Epochs", str(10 + number))
+        page.wait_for_timeout(40 * number)  # the saves meet at every distance
+        fill(other, "Learning rate", f"0.00{number}")
+        for one in (page, other):
+            expect(one.get_by_label("Epochs", exact=True)).to_have_value(str(10 + number), timeout=5_000)
+            expect(one.get_by_label("Learning rate", exact=True)).to_have_value(f"0.00{number}", timeout=5_000)
+            expect(one.get_by_text("Somebody else set this")).to_have_count(0)
+    other.context.close()
