@@ -75,6 +75,9 @@ def test_every_tab_says_what_follows(server, page, analysis):
     page.get_by_role("button", name="efficientnet_lite0").click()
     expect(page.get_by_role("status")).to_contain_text("layers of efficientnet_lite0")
     expect(page.get_by_role("button", name="efficientnet_lite0")).to_have_attribute("aria-pressed", "true")
+    fill(page, "Epochs", "-3")  # the field says which setting it is
+    wrong = "'-3' is not possible; it must be greater than or equal to 1 (or auto)."
+    expect(page.get_by_role("alert").filter(has_text="not possible")).to_have_text(wrong)
     fill(page, "Retrained layers", "9")
     expect(page.get_by_text("12 training images are few for 9 retrained layers")).to_be_visible()
 

@@ -113,7 +113,7 @@ class Editing:
                 await self._take_over()
                 return Refusal(str(error), conflict=True, theirs=self.value(name))
             except InputError as error:
-                return Refusal(str(error))
+                return Refusal(_without_name(str(error), name))
             self._show_changes(before, name)  # what is saved holds what others changed just before, too
             return None
 
@@ -197,3 +197,8 @@ class Editing:
         shown = title or last.replace("_", " ").capitalize()
         made = Setting(name, shown, field, getattr(section, last), default, resolved, self.change, choices)
         self.fields[name] = made
+
+
+def _without_name(text: str, name: str) -> str:
+    """Return what is wrong with a value without the dotted name of the setting, or of its section: it stands there."""
+    return text.removeprefix(f"{name}: ").removeprefix(f"{name.rpartition('.')[0]}: ")
