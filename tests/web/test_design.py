@@ -68,7 +68,15 @@ def test_every_tab_says_what_follows(server, page, analysis):
     expect(page.get_by_label("Test ratio", exact=True)).to_have_value("0.4")
 
     page.goto(f"{address}?tab=runtime")
+    fill(page, "Devices", "cuda:77")
+    missing = page.get_by_text("There is no cuda:77 on this machine: the CPU will be used.")
+    expect(missing).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text(" here.")  # the time is that of the CPU
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_role("dialog").get_by_text("There is no cuda:77 on this machine")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Train on cpu").click()
+    expect(missing).to_be_hidden()
     expect(page.get_by_label("Devices", exact=True)).to_have_value("cpu")
 
     page.goto(f"{address}?tab=training")

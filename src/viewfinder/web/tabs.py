@@ -113,5 +113,21 @@ def runtime(editing: Editing) -> None:
                 )
     with card("max-w-xl"):
         heading("Where and how it is computed", 2)
-        for name in ("devices", "precision", "engine", "views", "workers", "seed"):
+        editing.setting("runtime.devices")
+        _device_warning(editing)
+        for name in ("precision", "engine", "views", "workers", "seed"):
             editing.setting(f"runtime.{name}")
+
+
+def _device_warning(editing: Editing) -> None:
+    """Say below the field when its device is not there; it hinders nothing."""
+    with ui.row().classes("items-center no-wrap gap-2").props("role=status") as row:
+        ui.icon("warning").classes("vf-warning")
+        text = ui.label()
+
+    def show() -> None:
+        text.text = editing.outlook.device_warning or ""
+        row.visible = bool(text.text)
+
+    show()
+    editing.on_change(show)
