@@ -32,6 +32,15 @@ def analysis(visits, tmp_path):
 
 
 @pytest.fixture
+def detector(squares, tmp_path):
+    """An analysis of pictures with boxes."""
+    library = Library.open(tmp_path / "home")
+    made = analyses.create(library, datasets.add(library, squares))
+    library.database.close()
+    return made
+
+
+@pytest.fixture
 def server(analysis, server):
     """The server, over a library with that analysis."""
     return server
@@ -75,6 +84,8 @@ def test_every_tab_says_what_follows(server, page, analysis):
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_role("dialog").get_by_text("There is no cuda:77 on this machine")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("Engine", exact=True)).to_be_visible()
+    expect(page.get_by_text("No layer is frozen")).to_be_hidden()
     page.get_by_role("button", name="Train on cpu").click()
     expect(missing).to_be_hidden()
     expect(page.get_by_label("Devices", exact=True)).to_have_value("cpu")
@@ -88,6 +99,8 @@ def test_every_tab_says_what_follows(server, page, analysis):
     expect(page.get_by_role("alert").filter(has_text="not possible")).to_have_text(wrong)
     fill(page, "Retrained layers", "9")
     expect(page.get_by_text("12 training images are few for 9 retrained layers")).to_be_visible()
+    page.goto(f"{address}?tab=runtime")
+    expect(page.get_by_text("No layer is frozen: the engine changes nothing.")).to_be_visible()
 
 
 def test_the_design_as_text_and_as_a_command(server, page, analysis, visits):
@@ -158,3 +171,11 @@ def test_two_people_who_change_different_values_at_once_see_both(server, page, b
             expect(one.get_by_label("Learning rate", exact=True)).to_have_value(f"0.00{number}", timeout=5_000)
             expect(one.get_by_text("Somebody else set this")).to_have_count(0)
     other.context.close()
+
+
+def test_a_detector_has_no_engine(detector, server, page):
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/analyses/{detector.id}?tab=runtime")
+    expect(page.get_by_label("Views", exact=True)).to_be_visible()
+    expect(page.get_by_label("Engine", exact=True)).to_have_count(0)
