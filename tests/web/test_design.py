@@ -173,9 +173,12 @@ def test_two_people_who_change_different_values_at_once_see_both(server, page, b
     other.context.close()
 
 
-def test_a_detector_has_no_engine(detector, server, page):
+def test_a_detector_has_no_engine_and_its_head_is_named(detector, server, page):
     from playwright.sync_api import expect
 
     page.goto(f"{server.url}/analyses/{detector.id}?tab=runtime")
     expect(page.get_by_label("Views", exact=True)).to_be_visible()
     expect(page.get_by_label("Engine", exact=True)).to_have_count(0)
+    page.goto(f"{server.url}/analyses/{detector.id}?tab=training")
+    drawn = page.get_by_label("The layers of the backbone, and at last the head")
+    expect(drawn).to_have_text("head")  # the only block that is named: it is no layer of the backbone
