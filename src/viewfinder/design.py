@@ -218,13 +218,13 @@ class Runtime(Section):
     )
     engine: Literal["auto", "openvino", "torch"] = Field(
         "auto",
-        description="auto | openvino | torch: what computes the frozen layers of classifiers. torch: together with the "
-        "others, anew in every epoch",
+        description="auto | openvino | torch: what computes the frozen layers of classifiers; "
+        "auto suits nearly always. openvino is faster on a CPU; torch computes them anew in every epoch",
     )
     views: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto",
-        description="How many augmented views of each image are drawn, once for all epochs, which use them in turn; "
-        "0: a fresh one in every epoch",
+        description="Augmented views of each image, drawn once and used in turn: later epochs of classifiers with "
+        "frozen layers are many times faster, but see less variety; 0: a fresh view in every epoch, the most variety",
     )
     workers: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto", description="Processes that load images; 0: the trainer itself. Never changes results"

@@ -32,6 +32,15 @@ def analysis(visits, tmp_path):
 
 
 @pytest.fixture
+def detector(squares, tmp_path):
+    """An analysis of pictures with boxes."""
+    library = Library.open(tmp_path / "home")
+    made = analyses.create(library, datasets.add(library, squares))
+    library.database.close()
+    return made
+
+
+@pytest.fixture
 def server(analysis, server):
     """The server, over a library with that analysis."""
     return server
@@ -68,15 +77,30 @@ def test_every_tab_says_what_follows(server, page, analysis):
     expect(page.get_by_label("Test ratio", exact=True)).to_have_value("0.4")
 
     page.goto(f"{address}?tab=runtime")
+    fill(page, "Devices", "cuda:77")
+    missing = page.get_by_text("There is no cuda:77 on this machine: the CPU will be used.")
+    expect(missing).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text(" here.")  # the time is that of the CPU
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_role("dialog").get_by_text("There is no cuda:77 on this machine")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("Engine", exact=True)).to_be_visible()
+    expect(page.get_by_text("No layer is frozen")).to_be_hidden()
     page.get_by_role("button", name="Train on cpu").click()
+    expect(missing).to_be_hidden()
     expect(page.get_by_label("Devices", exact=True)).to_have_value("cpu")
 
     page.goto(f"{address}?tab=training")
     page.get_by_role("button", name="efficientnet_lite0").click()
     expect(page.get_by_role("status")).to_contain_text("layers of efficientnet_lite0")
     expect(page.get_by_role("button", name="efficientnet_lite0")).to_have_attribute("aria-pressed", "true")
+    fill(page, "Epochs", "-3")  # the field says which setting it is
+    wrong = "'-3' is not possible; it must be greater than or equal to 1 (or auto)."
+    expect(page.get_by_role("alert").filter(has_text="not possible")).to_have_text(wrong)
     fill(page, "Retrained layers", "9")
     expect(page.get_by_text("12 training images are few for 9 retrained layers")).to_be_visible()
+    page.goto(f"{address}?tab=runtime")
+    expect(page.get_by_text("No layer is frozen: the engine changes nothing.")).to_be_visible()
 
 
 def test_the_design_as_text_and_as_a_command(server, page, analysis, visits):
@@ -128,3 +152,33 @@ def test_two_people_change_different_values_and_the_same(server, page, browser, 
     for one in (page, other):
         expect(one.get_by_label("Epochs", exact=True)).to_have_value("9", timeout=5_000)
     other.context.close()
+
+
+def test_two_people_who_change_different_values_at_once_see_both(server, page, browser, analysis):
+    from playwright.sync_api import expect
+
+    address = f"{server.url}/analyses/{analysis.id}?tab=training"
+    other = browser.new_context().new_page()
+    for one in (page, other):
+        one.goto(address)
+        expect(one.get_by_label("Epochs", exact=True)).to_be_visible()
+    for number in range(1, 9):
+        fill(page, "Epochs", str(10 + number))
+        page.wait_for_timeout(40 * number)  # the saves meet at every distance
+        fill(other, "Learning rate", f"0.00{number}")
+        for one in (page, other):
+            expect(one.get_by_label("Epochs", exact=True)).to_have_value(str(10 + number), timeout=5_000)
+            expect(one.get_by_label("Learning rate", exact=True)).to_have_value(f"0.00{number}", timeout=5_000)
+            expect(one.get_by_text("Somebody else set this")).to_have_count(0)
+    other.context.close()
+
+
+def test_a_detector_has_no_engine_and_its_head_is_named(detector, server, page):
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/analyses/{detector.id}?tab=runtime")
+    expect(page.get_by_label("Views", exact=True)).to_be_visible()
+    expect(page.get_by_label("Engine", exact=True)).to_have_count(0)
+    page.goto(f"{server.url}/analyses/{detector.id}?tab=training")
+    drawn = page.get_by_label("The layers of the backbone, and at last the head")
+    expect(drawn).to_have_text("head")  # the only block that is named: it is no layer of the backbone

@@ -90,6 +90,13 @@ def test_boxes_are_found_highlighted_and_filtered(server, page, squares, squares
     drawn.nth(count - 1).dispatch_event("mouseenter")
     expect(lines.nth(count - 1)).to_have_class("active")
 
+    slider.fill("0.01")  # of many boxes only the surest are named, or the one that is looked at
+    assert sum(box["confidence"] >= 0.01 for box in found) > 8
+    expect(drawn.locator("text")).to_have_count(8)
+    drawn.last.dispatch_event("mouseenter")
+    expect(drawn.locator("text")).to_have_count(1)
+    drawn.last.dispatch_event("mouseleave")
+
     slider.fill("1")
     expect(said(page).get_by_role("status")).to_contain_text(
         "No objects with a confidence from 1.00 on. The highest is"

@@ -5,7 +5,9 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 QUERY = ("index", "name", "memory.total", "memory.used", "utilization.gpu")
@@ -27,6 +29,27 @@ class Device:
 def devices() -> list[Device]:
     """Return the GPUs that nvidia-smi knows of, and at last the CPU."""
     return [*gpus(_nvidia_smi()), cpu()]
+
+
+def missing(wanted: str) -> str | None:
+    """Return a sentence for a device of a design that this machine has not, as far as is known; None otherwise."""
+    if wanted in ("auto", "cpu") or _is_there(wanted):
+        return None
+    return f"There is no {wanted} on this machine: the CPU will be used."
+
+
+def _is_there(wanted: str) -> bool:
+    if wanted == "mps":
+        return sys.platform == "darwin" and platform.machine() == "arm64"
+    program = shutil.which("nvidia-smi")
+    number = int(wanted.partition(":")[2] or 0)
+    return program is not None and number < _gpu_count(program)
+
+
+@lru_cache(maxsize=1)
+def _gpu_count(program: str) -> int:
+    """Return how many GPUs nvidia-smi knows of; asked once, since it is asked for each model of the catalogue."""
+    return len(gpus(_nvidia_smi()))
 
 
 def cpu() -> Device:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from viewfinder import catalogue
 from viewfinder.catalogue import Model
 from viewfinder.design import Design, Training, views
+from viewfinder.service.devices import missing
 
 PASSES = 3  # forward, gradient of the inputs, gradient of the weights
 SPREAD = 1.7  # the true time was within this factor of the estimate, either way
@@ -110,7 +111,9 @@ def efficiency_of(row: Model) -> Efficiency:
 def on_cpu(design: Design) -> bool:
     """Return whether the training will most likely run on the CPU; only the trainer knows for sure."""
     devices = design.runtime.devices
-    return devices == "cpu" or (devices == "auto" and shutil.which("nvidia-smi") is None)
+    if devices == "auto":
+        return shutil.which("nvidia-smi") is None
+    return devices == "cpu" or missing(devices) is not None
 
 
 def measured_speed(seconds: float = 0.2, size: int = 768) -> float:

@@ -131,6 +131,10 @@ async def _ask(editing: Editing) -> None:
         with ui.row().classes("gap-8"):
             fact("Expected", editing.outlook.time)
             fact("Devices", str(editing.design.runtime.devices))
+        if missing := editing.outlook.device_warning:
+            with ui.row().classes("items-center no-wrap gap-2"):
+                ui.icon("warning").classes("vf-warning")
+                ui.label(missing)
         if waiting:
             ui.label(f"It waits until {waiting[-1].name} is done: runs are trained one after the other.")
         wrong = ui.label().classes("vf-wrong").props("role=alert")

@@ -1,6 +1,7 @@
 """A design that is being edited in one browser: read, changed value by value, and what follows from it."""
 
-from collections.abc import Callable, Set
+import asyncio
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -43,6 +44,7 @@ class Editing:
         self.fields: dict[str, Setting] = {}
         self._told: list[tuple[Callable[[], object], Set[str]]] = []
         self._lasting = 0
+        self._turn = asyncio.Lock()  # what is shown is what was read last: changes and looks follow one another
         self.speed = partial(machine_speed, library)
         self._parts: dict[Any, Parts] = {}
         self._outlooks: list[Any] = []  # the design that was looked at last, what divides it, and what it would do
@@ -101,39 +103,52 @@ class Editing:
 
     async def change(self, name: str, value: Any) -> Refusal | None:
         """Save one value, and tell all that follows from it; return what is wrong with it, or None."""
-        if value == self.value(name):
+        async with self._turn:
+            if value == self.value(name):
+                return None
+            before = design_file.flatten(self.design)
+            try:
+                await off_loop(self._save, name, value)
+            except ConflictError as error:
+                await self._take_over()
+                return Refusal(str(error), conflict=True, theirs=self.value(name))
+            except InputError as error:
+                return Refusal(_without_name(str(error), name))
+            self._show_changes(before, name)  # what is saved holds what others changed just before, too
             return None
-        try:
-            await off_loop(self._save, name, value)
-        except ConflictError as error:
-            await self.follow()
-            return Refusal(str(error), conflict=True, theirs=self.value(name))
-        except InputError as error:
-            return Refusal(str(error))
-        self._tell({name})
-        return None
 
     async def change_whole(self, values: dict[str, Any]) -> Refusal | None:
         """Save another design in the place of this one, and tell all; return what is wrong with it, or None."""
-        try:
-            await off_loop(self._replace, values)
-        except InputError as error:
-            return Refusal(str(error))
-        self._tell(self._all)
-        return None
+        async with self._turn:
+            try:
+                await off_loop(self._replace, values)
+            except InputError as error:
+                return Refusal(str(error))
+            self._tell(self._all)
+            return None
 
     async def follow(self) -> None:
         """Take over what others changed."""
+        async with self._turn:
+            await self._take_over()
+
+    async def _take_over(self) -> None:
         row = await off_loop(self.library.get, Analysis, self.analysis.id)
         if row.version <= self.analysis.version:
             return
         before = design_file.flatten(self.design)
         await off_loop(self._see, row)
+        self._show_changes(before)
+
+    def _show_changes(self, before: Mapping[str, Any], own: str = "") -> None:
+        """Show what is another value than before, and tell all that follows; `own` was changed here."""
         after = design_file.flatten(self.design)
         changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
         for name in changed & set(self.fields):
-            self.fields[name].show(self.value(name), theirs=True)
-        self._tell({*changed, *({"training.schedule"} if "training.schedule.kind" in changed else ())})
+            if name != own and not name.startswith(f"{own}."):
+                self.fields[name].show(self.value(name), theirs=True)
+        whole = {"training.schedule"} if "training.schedule.kind" in changed else set()
+        self._tell(changed | whole | ({own} if own else set()))
 
     def _save(self, name: str, value: Any) -> None:
         seen = analyses.get_value(self.analysis.design, name)
@@ -182,3 +197,8 @@ class Editing:
         shown = title or last.replace("_", " ").capitalize()
         made = Setting(name, shown, field, getattr(section, last), default, resolved, self.change, choices)
         self.fields[name] = made
+
+
+def _without_name(text: str, name: str) -> str:
+    """Return what is wrong with a value without the dotted name of the setting, or of its section: it stands there."""
+    return text.removeprefix(f"{name}: ").removeprefix(f"{name.rpartition('.')[0]}: ")

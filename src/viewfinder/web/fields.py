@@ -81,7 +81,10 @@ class Setting:
         self.inside = inside
 
     async def _changed(self, event: Any) -> None:
-        self.yours, self.edited = _typed(event.value, self.field.annotation), time.monotonic()
+        value = _typed(event.value, self.field.annotation)
+        if value == self.yours:  # it was shown, not typed
+            return
+        self.yours, self.edited = value, time.monotonic()
         await self._save()
 
     async def _save(self) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from nicegui import ui
 
-from viewfinder import tasks
+from viewfinder import catalogue, tasks
 from viewfinder.web.editing import Editing
 from viewfinder.web.frame import card, fact, heading
 from viewfinder.web.tables import table
@@ -113,5 +113,37 @@ def runtime(editing: Editing) -> None:
                 )
     with card("max-w-xl"):
         heading("Where and how it is computed", 2)
-        for name in ("devices", "precision", "engine", "views", "workers", "seed"):
+        editing.setting("runtime.devices")
+        _device_warning(editing)
+        editing.setting("runtime.precision")
+        if editing.dataset.task == "classification":  # of detectors no layer is computed apart
+            _engine(editing)
+        for name in ("views", "workers", "seed"):
             editing.setting(f"runtime.{name}")
+
+
+def _engine(editing: Editing) -> None:
+    """Show the engine, and whether there is anything for it to do."""
+    editing.setting("runtime.engine")
+    idle = ui.label("No layer is frozen: the engine changes nothing.").classes("vf-soft text-sm").props("role=status")
+
+    def show() -> None:
+        training = editing.outlook.design.training
+        idle.visible = training.retrained_layers == len(catalogue.get(training.model).layers)
+
+    show()
+    editing.on_change(show)
+
+
+def _device_warning(editing: Editing) -> None:
+    """Say below the field when its device is not there; it hinders nothing."""
+    with ui.row().classes("items-center no-wrap gap-2").props("role=status") as row:
+        ui.icon("warning").classes("vf-warning")
+        text = ui.label()
+
+    def show() -> None:
+        text.text = editing.outlook.device_warning or ""
+        row.visible = bool(text.text)
+
+    show()
+    editing.on_change(show)

@@ -134,14 +134,17 @@ def _epoch_time(editing: Editing, model: str) -> str:
 
 
 def _backbone(seen: Outlook) -> None:
-    """Draw the backbone as blocks; those that learn are lit."""
+    """Draw the backbone and the head as blocks; those that learn are lit."""
     training = seen.design.training
     layers, retrained = catalogue.get(training.model).layers, int(training.retrained_layers)
-    with ui.row().classes("w-full gap-1 items-end no-wrap").props('role=img aria-label="The layers of the backbone"'):
+    drawn = 'role=img aria-label="The layers of the backbone, and at last the head"'
+    with ui.row().classes("w-full gap-1 items-end no-wrap").props(drawn):
         for number, layer in enumerate(layers):
             lit = number >= len(layers) - retrained
             _block(layer.name, lit, 1.6 + 2.4 * (number + 1) / len(layers))
-        _block("head", True, 4.6)
+        with ui.column().classes("gap-1 ml-2"):  # apart: it is no layer of the backbone
+            ui.label("head").classes("vf-soft text-sm")
+            _block("head", True, 4.6)
     share = f"{seen.trained_share:.0%} of the parameters"
     ui.label(f"{retrained} of {len(layers)} backbone layers and the head learn: {share}.").classes("vf-soft text-sm")
     if seen.warning:
@@ -152,7 +155,7 @@ def _backbone(seen: Outlook) -> None:
 
 def _block(name: str, lit: bool, height_rem: float) -> None:
     color = "on" if lit else "off"
-    style = f"flex: 0 1 1.7rem; height: {height_rem}rem; background: var(--vf-{color})"
+    style = f"flex: 0 1 auto; width: 1.7rem; height: {height_rem}rem; background: var(--vf-{color})"
     with ui.element("div").classes("rounded").style(style):
         ui.tooltip(f"{name}: {'learns' if lit else 'frozen'}")
 

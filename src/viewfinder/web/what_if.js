@@ -1,6 +1,7 @@
 // Sends images, one after the other, to be looked at by a model, and shows the answers: boxes drawn on the picture, or
 // probabilities as bars. The threshold only hides: the answers have everything that the model found.
 const MOST_BARS = 20;
+const MOST_LABELS = 8; // of more boxes, labels would lie over each other
 
 function isMany(items) {
   return [...items].some((item) => {
@@ -45,7 +46,8 @@ export default {
             <g v-for="box in shown" :key="box.number" :class="{ active: active === box.number }"
                @mouseenter="active = box.number" @mouseleave="active = null">
               <rect :x="box.bbox[0]" :y="box.bbox[1]" :width="box.bbox[2]" :height="box.bbox[3]"/>
-              <text :x="box.bbox[0] + 3 * unit" :y="above(box)" :font-size="13 * unit" :stroke-width="3 * unit">
+              <text v-if="labelled.has(box.number)" :x="box.bbox[0] + 3 * unit" :y="above(box)"
+                    :font-size="13 * unit" :stroke-width="3 * unit">
                 {{ box.category }} {{ percent(box.confidence) }}</text>
             </g>
           </svg>
@@ -108,6 +110,12 @@ export default {
     detects() { return Boolean(this.chosen?.answer?.boxes); },
     widest() { return `calc(70vh * ${this.chosen.answer.size[0] / this.chosen.answer.size[1]})`; },
     shown() { return this.above_least(this.chosen); },
+    labelled() {
+      const many = this.shown.length > MOST_LABELS;
+      if (many && this.active !== null) return new Set([this.active]);
+      const surest = [...this.shown].sort((a, b) => b.confidence - a.confidence);
+      return new Set(surest.slice(0, MOST_LABELS).map((box) => box.number));
+    },
     bars() { return this.chosen.answer.classes.slice(0, this.all ? undefined : MOST_BARS); },
     summary() { return this.shown.length ? this.brief(this.chosen) : this.none(this.chosen); },
     progress() {

@@ -33,6 +33,24 @@ def test_the_share_that_learns_is_counted_on_the_network(colors, retrained):
     assert seen.sentence.startswith(f"Retrains {retrained} of 9 layers of efficientnet_lite0 on 24 images, ")
 
 
+def test_a_device_that_is_not_there_is_told_and_timed_as_the_cpu(colors, monkeypatch, tmp_path):
+    def seen(devices):
+        training = {"model": "efficientnet_lite0"}
+        return seen_of(colors, design_file.parse({"training": training, "runtime": {"devices": devices}}))
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("cuda:0", "cuda"):
+        assert seen(name).device_warning == f"There is no {name} on this machine: the CPU will be used."
+        assert seen(name).estimate == seen("cpu").estimate
+    assert seen("cpu").device_warning is seen("auto").device_warning is None
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho '0, GPU, 100, 10, 5'\n")
+    program.chmod(0o755)
+    assert seen("cuda:0").device_warning is None
+    assert seen("cuda:0").estimate.seconds is None
+    assert "no cuda:1 on" in seen("cuda:1").device_warning
+
+
 def test_the_plotted_rate_warms_up_and_follows_the_schedule(colors):
     def plotted(**schedule):
         training = {"model": "efficientnet_lite0", "epochs": 6, "learning_rate": 0.01, "schedule": schedule}

@@ -48,7 +48,7 @@ def _taken(path: Path, state: str) -> tuple[Model, float] | None:
         design, counts, epochs = folder.design(), folder.info().dataset.counts, folder.epochs()
     except ViewfinderError:
         return None
-    if not epochs.height:
+    if not epochs.height or design.runtime.devices not in ("auto", "cpu"):  # a GPU says nothing of the CPU
         return None
     expected = estimate(design, counts["train"], 0, speed=_speed).seconds_per_epoch
     if expected is None:

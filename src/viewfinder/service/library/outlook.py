@@ -10,6 +10,7 @@ from viewfinder import catalogue, schedule
 from viewfinder.data import split
 from viewfinder.data.dataset import Dataset as Index
 from viewfinder.design import Design, PlateauSchedule, require_classes, resolve
+from viewfinder.service.devices import missing
 from viewfinder.service.estimate import Estimate, estimate
 from viewfinder.service.library import datasets
 from viewfinder.service.library.calibration import uncorrected
@@ -59,6 +60,11 @@ class Outlook:
             return f"{max(1, round(seconds[0]))} to {max(2, round(seconds[1]))} s here"
         least, most = (max(1, round(value / 60)) for value in seconds)
         return f"{least} to {most} min here" if most > least else f"about {plural(most, 'minute')} here"
+
+    @property
+    def device_warning(self) -> str | None:
+        """Return a warning where this machine has not the device that the design names; None otherwise."""
+        return missing(self.design.runtime.devices)
 
     @property
     def warning(self) -> str | None:
