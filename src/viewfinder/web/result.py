@@ -89,7 +89,7 @@ def _confusion(library: Library, found: Content, looking: Looking) -> None:
     if place:
         with place:
             threshold = Threshold(library, row, judged, looking, confusion)
-        threshold.begin(found.counted, found.report["threshold"], shown)
+        threshold.begin(found.counted, shown)
 
 
 def _summary(report: dict[str, Any]) -> None:
