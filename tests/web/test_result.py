@@ -86,6 +86,7 @@ def test_the_threshold_is_tried_live_and_used(server, page, squares_run):
     expect(page.get_by_text("The model now reports boxes from 0.01 on.")).to_be_visible()
     model = json.loads((server.home / "runs" / "squares" / "model" / "model.json").read_text())
     assert model["threshold"] == 0.01
+    expect(page.get_by_text("the optimum; the model now uses 0.01.")).to_be_visible()
     page.get_by_role("button", name="Back to optimal").click()
     expect(status).to_contain_text("(the optimal)")
     page.locator(".vf-confusion a").first.click()

@@ -1,7 +1,7 @@
 """What is taken for what: the confusion matrix, and for a detector what another threshold would make of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -79,9 +79,21 @@ class Confusion:
 
 
 class Threshold:
-    """Two sliders, and what they would give, live: the newest position wins. The images follow when they rest."""
+    """Two sliders, and what they would give, live: the newest position wins. The images follow when they rest.
 
-    def __init__(self, library: Library, row: Run, judged: Judged, looking: Looking, confusion: Confusion) -> None:
+    `used` is called when the model has got another threshold.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        row: Run,
+        judged: Judged,
+        looking: Looking,
+        confusion: Confusion,
+        used: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.used = used
         self.library, self.row, self.judged, self.looking, self.confusion = library, row, judged, looking, confusion
         view = looking.view(judged)
         assert view, "only a detector has a threshold"
@@ -156,6 +168,7 @@ class Threshold:
             ui.notify(str(error), type="negative")
             return
         ui.notify(f"The model now reports boxes from {_shown(value)} on.")
+        await self.used()
 
 
 def _shown(threshold: float) -> str:

@@ -1,5 +1,6 @@
 """Result: what came of a run, from its report and from its predictions, image by image."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +59,16 @@ async def result(library: Library, identity: str, looking: Looking) -> None:
             heading(f"Result of {row.name}")
             deploy_button(library, row)
             link_button("Try it", f"/runs/{row.id}/try", "image_search")
-        _summary(report)
-        _confusion(library, found, looking)
+        with ui.column().classes("w-full") as summary:
+            _summary(report)
+
+        async def used() -> None:
+            told = await off_loop(runs.folder(library, row).report)
+            summary.clear()
+            with summary:
+                _summary(told)
+
+        _confusion(library, found, looking, used)
         numbers.metrics(report)
         numbers.tables(report)
         numbers.charts(report)
@@ -80,7 +89,7 @@ async def image(library: Library, identity: str, looking: Looking) -> None:
         await Viewer(found.row, found.judged, looking, found.rows).show()
 
 
-def _confusion(library: Library, found: Content, looking: Looking) -> None:
+def _confusion(library: Library, found: Content, looking: Looking, used: Callable[[], Awaitable[None]]) -> None:
     """Show what is taken for what, and the images that are looked at; above them a detector's threshold."""
     row, judged = found.row, found.judged
     place = ui.column().classes("w-full") if judged.detects else None
@@ -88,7 +97,7 @@ def _confusion(library: Library, found: Content, looking: Looking) -> None:
     shown = Feed(row, judged, looking, found.rows) if found.rows is not None else None
     if place:
         with place:
-            threshold = Threshold(library, row, judged, looking, confusion)
+            threshold = Threshold(library, row, judged, looking, confusion, used)
         threshold.begin(found.counted, shown)
 
 
