@@ -159,6 +159,15 @@ def test_the_images_that_are_shown_follow_the_threshold(server, page, squares_ru
     expect(heading).to_have_text(re.compile(f"^{cell}: {of_class} images?$"))
 
 
+def test_images_have_their_place_before_they_are_there(server, page, colors_run):
+    page.route("**/images/*.jpg*", lambda route: None)  # they never come
+    page.goto(f"{server.url}/runs/colors/result?every=1")
+    picture = page.locator(".vf-gallery img").first
+    picture.wait_for()
+    box = picture.bounding_box()
+    assert box["height"] == pytest.approx(box["width"] * 3 / 4, abs=1)
+
+
 def test_what_is_not_there_is_said(server, page):
     from playwright.sync_api import expect
 
