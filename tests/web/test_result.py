@@ -168,6 +168,14 @@ def test_images_have_their_place_before_they_are_there(server, page, colors_run)
     assert box["height"] == pytest.approx(box["width"] * 3 / 4, abs=1)
 
 
+def test_the_buttons_of_the_header_stand_together(server, page):
+    page.goto(f"{server.url}/runs/colors/result")
+    deploy = page.get_by_role("button", name="Deploy").bounding_box()
+    trying = page.get_by_role("link", name="Try it").bounding_box()
+    assert deploy["y"] == trying["y"]
+    assert 0 < trying["x"] - deploy["x"] - deploy["width"] < 20
+
+
 def test_what_is_not_there_is_said(server, page):
     from playwright.sync_api import expect
 

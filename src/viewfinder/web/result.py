@@ -57,8 +57,9 @@ async def result(library: Library, identity: str, looking: Looking) -> None:
     with page(f"Result of {row.name}", found.path):
         with ui.row().classes("w-full items-center justify-between"):
             heading(f"Result of {row.name}")
-            deploy_button(library, row)
-            link_button("Try it", f"/runs/{row.id}/try", "image_search")
+            with ui.row().classes("gap-2"):
+                deploy_button(library, row)
+                link_button("Try it", f"/runs/{row.id}/try", "image_search")
         with ui.column().classes("w-full") as summary:
             _summary(report)
 
