@@ -6,6 +6,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from viewfinder.report.summary import RESUME
+
 pytestmark = pytest.mark.slow
 
 
@@ -174,6 +176,20 @@ def test_the_buttons_of_the_header_stand_together(server, page):
     trying = page.get_by_role("link", name="Try it").bounding_box()
     assert deploy["y"] == trying["y"]
     assert 0 < trying["x"] - deploy["x"] - deploy["width"] < 20
+
+
+def test_a_stopped_run_names_the_button_that_goes_on(server, page):
+    from playwright.sync_api import expect
+
+    path = server.home / "runs" / "colors" / "report.json"
+    report = json.loads(path.read_text("utf-8"))
+    report["summary"].append(f"It was stopped before its end. {RESUME}")
+    path.write_text(json.dumps(report), "utf-8")
+    page.goto(f"{server.url}/runs/colors/result")
+    expect(
+        page.get_by_text("before its end. Resume on the page of the run goes on from the last epoch.")
+    ).to_be_visible()
+    assert "`" not in page.locator(".vf-page").inner_text()
 
 
 def test_what_is_not_there_is_said(server, page):

@@ -7,6 +7,7 @@ from typing import Any
 from nicegui import ui
 
 from viewfinder.errors import RunError
+from viewfinder.report.summary import RESUME
 from viewfinder.service.library import runs
 from viewfinder.service.library.judged import Judged
 from viewfinder.service.library.library import Library
@@ -108,6 +109,6 @@ def _summary(report: dict[str, Any]) -> None:
             for one in report["tiles"]:
                 fact(one["title"], one["value"]).tooltip(one["text"])
         for sentence in report["summary"]:
-            ui.label(sentence)
+            ui.label(sentence.replace(RESUME, "Resume on the page of the run goes on from the last epoch."))
         for note in report["notes"]:
             ui.label(note).classes("vf-soft")
