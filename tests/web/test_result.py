@@ -192,6 +192,20 @@ def test_a_stopped_run_names_the_button_that_goes_on(server, page):
     assert "`" not in page.locator(".vf-page").inner_text()
 
 
+def test_a_wide_table_shows_that_there_is_more(server, page):
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(f"{server.url}/runs/squares/result")
+    wide = page.locator(".q-table__middle").filter(has_text="AP 0.75").filter(has_text="Recall").first
+    wide.wait_for()
+    assert wide.evaluate("(one) => one.scrollWidth > one.clientWidth + 20")
+    fades = "(one) => getComputedStyle(one).maskImage.includes('gradient')"
+    assert wide.evaluate(fades)
+    wide.evaluate("(one) => { one.scrollLeft = one.scrollWidth; return new Promise(requestAnimationFrame); }")
+    page.wait_for_function("(one) => getComputedStyle(one).maskImage === 'none'", arg=wide.element_handle())
+    page.set_viewport_size({"width": 1200, "height": 800})
+    page.wait_for_function("(one) => getComputedStyle(one).maskImage === 'none'", arg=wide.element_handle())
+
+
 def test_what_is_not_there_is_said(server, page):
     from playwright.sync_api import expect
 
