@@ -61,7 +61,7 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
     guessing = part.guessing(judged.answers, train) if judged else None
     monitored = info.dataset.monitored_split
     metric = task.metrics[design.metrics.optimize]
-    learning = [] if evaluation else charts.learning(epochs, monitored, metric, info.best_epoch)
+    learning = [] if evaluation else charts.learning(epochs, monitored, metric, info.best_epoch, design.training.warmup)
     facts = summary.Facts(info, design, task, metric, epochs, judged, guessing, part, evaluation)
     return {
         "kind": "evaluation" if evaluation else "training",

@@ -36,16 +36,34 @@ def chart(series: Sequence[Mapping[str, Any]], x: Mapping[str, Any], y: Mapping[
 
 def reported(drawn: Mapping[str, Any]) -> None:
     """Show a chart of report.json."""
-    low, high = drawn["x_range"] or (None, None)
     least, most = drawn["y_range"] or (None, None)
     lines = [_of_report(one) for one in drawn["series"]]
     if lines and drawn["marks"]:
         lines[0]["markLine"] = {
             "symbol": "none", "silent": True, "lineStyle": {"color": _TEXT["color"], "type": "dotted"},
-            "data": [{"xAxis": mark["x"], "label": {"formatter": mark["label"], **_TEXT}} for mark in drawn["marks"]],
+            "data": marks(drawn),
         }  # fmt: skip
-    across = axis(drawn["x_label"], min=low, max=high, scale=True)
-    chart(lines, across, axis(type="log" if drawn["log_y"] else "value", min=least, max=most, scale=True))
+    chart(lines, across(drawn), axis(type="log" if drawn["log_y"] else "value", min=least, max=most, scale=True))
+
+
+def across(drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the x axis of a chart of report.json; one of epochs has whole numbers only."""
+    low, high = drawn["x_range"] or (None, None)
+    return axis(drawn["x_label"], min=low, max=high, scale=True, minInterval=1 if drawn["whole_x"] else None)
+
+
+def marks(drawn: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the vertical lines of a chart of report.json; the label of one near an edge stands inside of it."""
+    points = drawn["x_range"] or [x for one in drawn["series"] for x in one["x"]] or (0, 1)
+    low, wide = min(points), max(points) - min(points) or 1
+    return [
+        {"xAxis": mark["x"], "label": {"formatter": mark["label"], "align": _align((mark["x"] - low) / wide), **_TEXT}}
+        for mark in drawn["marks"]
+    ]
+
+
+def _align(place: float) -> str:
+    return "left" if place < 0.2 else "right" if place > 0.8 else "center"
 
 
 def _of_report(one: Mapping[str, Any]) -> dict[str, Any]:
