@@ -8,13 +8,16 @@ from viewfinder.web import chart
 
 
 def learning(epochs, best, **options):
-    table = pl.DataFrame({"epoch": list(range(1, epochs + 1)), "learning_rate": [1e-3] * epochs})
+    numbers = list(range(1, epochs + 1))
+    table = pl.DataFrame({"epoch": numbers, **dict.fromkeys(("learning_rate", "train_loss"), [1e-3] * epochs)})
     made = charts.learning(table, "test", CLASSIFICATION.metrics["accuracy"], best, **options)
-    return [one.as_dict() for one in made]
+    return [one.as_dict() for one in made if one.series]
 
 
 def test_epochs_are_whole_numbers():
-    assert all(chart.across(one)["minInterval"] == 1 for one in learning(2, 2))
+    for epochs, ends in ((1, (0, 2)), (2, (1, 2)), (10, (1, 10))):
+        for one in map(chart.across, learning(epochs, 1)):
+            assert (one["minInterval"], one["min"], one["max"]) == (1, *ends)
 
 
 def test_the_label_of_the_best_epoch_stands_inside():

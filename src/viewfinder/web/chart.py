@@ -1,6 +1,7 @@
 """Charts of the pages: one look, readable in light and dark."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil, floor
 from typing import Any
 
 from nicegui import ui
@@ -49,7 +50,9 @@ def reported(drawn: Mapping[str, Any]) -> None:
 def across(drawn: Mapping[str, Any]) -> dict[str, Any]:
     """Return the x axis of a chart of report.json; one of epochs has whole numbers only."""
     low, high = drawn["x_range"] or (None, None)
-    return axis(drawn["x_label"], min=low, max=high, scale=True, minInterval=1 if drawn["whole_x"] else None)
+    if drawn["whole_x"] and drawn["x_range"]:
+        return axis(drawn["x_label"], min=floor(low), max=ceil(high), minInterval=1)
+    return axis(drawn["x_label"], min=low, max=high, scale=True)
 
 
 def marks(drawn: Mapping[str, Any]) -> list[dict[str, Any]]:
