@@ -20,11 +20,12 @@ def axis(name: str = "", **options: Any) -> dict[str, Any]:
 
 def chart(series: Sequence[Mapping[str, Any]], x: Mapping[str, Any], y: Mapping[str, Any], **options: Any) -> ui.echart:
     """Show series, each as ECharts takes it, over two axes; more than one are named in a legend."""
+    top = (36 if len(series) > 1 else 12) + (14 if any("markLine" in one for one in series) else 0)
     legend = {"top": 0, "type": "scroll", "textStyle": _TEXT} if len(series) > 1 else {"show": False}
     built = {
         "animation": False,
         "color": list(COLORS),
-        "grid": {"left": 8, "right": 20, "top": 36 if len(series) > 1 else 12, "bottom": 24, "containLabel": True},
+        "grid": {"left": 8, "right": 20, "top": top, "bottom": 24, "containLabel": True},
         "legend": legend,
         "tooltip": {"trigger": "axis"},
         "xAxis": dict(x),
