@@ -45,7 +45,8 @@ class RunInfo(BaseModel):
     """run.json. Times are in seconds since 1970 (UTC).
 
     `weights` is the file the training started from ("" for none), `weights_origin` says in words where it was found;
-    `substituted` what was trained instead of what, and why; `reason` why the run ended.
+    `substituted` what was trained instead of what, and why; `reason` why the run ended. `threshold` is the confidence
+    from which a detector's model reports boxes, `optimum` the one that the training found to be the best.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -67,6 +68,7 @@ class RunInfo(BaseModel):
     epochs_done: int = 0
     best_epoch: int | None = None
     threshold: float | None = None
+    optimum: float | None = None
 
 
 class ModelInfo(BaseModel):
@@ -131,6 +133,17 @@ class RunFolder:
     def design(self) -> Design:
         """Read design.yaml: the design as resolved."""
         return design_file.parse(design_file.read(self.path / "design.yaml"))
+
+    def judged_at(self) -> float | None:
+        """Return the threshold that the metrics are judged at, the optimum, whichever the model uses now.
+
+        A run of an earlier version tells it in its report only.
+        """
+        info = self.info()
+        if info.optimum is not None or info.threshold is None:
+            return info.optimum
+        told: float | None = self.report().get("threshold")
+        return info.threshold if told is None else told
 
     def split(self) -> pl.DataFrame:
         """Read split.parquet: image, split, and label or boxes."""
@@ -258,7 +271,7 @@ class RunFolder:
             info = read_model_info(self.model_path()).model_copy(update={"threshold": threshold})
             text = info.model_dump_json(indent=2) + "\n"
             replace(self.path / "model" / "model.json", lambda file: file.write(text.encode()))
-            self.update(threshold=threshold)
+            self.update(threshold=threshold, optimum=self.judged_at())
             self.append(note)
 
     def append(self, event: Event) -> None:

@@ -308,7 +308,7 @@ class Trainer:
         saved.write(self.run, self.network, self._model_info(threshold))
         if self.monitored == "test":
             self.run.write_predictions(judgement.predictions)
-        self.info = self.run.update(best_epoch=self._best_epoch(), threshold=threshold)
+        self.info = self.run.update(best_epoch=self._best_epoch(), threshold=threshold, optimum=threshold)
 
     def _model_info(self, threshold: float | None) -> ModelInfo:
         data, epoch = self.info.dataset, len(self.progress.rows)

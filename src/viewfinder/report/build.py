@@ -50,7 +50,8 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
     """Return the content of report.json; it is JSON-able, and needs no image file.
 
     It works at every moment of a run: without a finished epoch, `metrics` is empty. With an `evaluation`, numbers,
-    charts and mistakes are those of that data, and `kind` is "evaluation".
+    charts and mistakes are those of that data, and `kind` is "evaluation". A detector is judged at `threshold`: its
+    optimum, or on other data what its model uses; `threshold_in_use` is what the model uses, if it has a threshold.
     """
     info, design = run.info(), run.design()
     task, part = tasks.get(design.task), parts.of(design.task)
@@ -60,7 +61,7 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
     guessing = part.guessing(judged.answers, train) if judged else None
     monitored = info.dataset.monitored_split
     metric = task.metrics[design.metrics.optimize]
-    learning = [] if evaluation else charts.learning(epochs, monitored, metric, info.best_epoch)
+    learning = [] if evaluation else charts.learning(epochs, monitored, metric, info.best_epoch, design.training.warmup)
     facts = summary.Facts(info, design, task, metric, epochs, judged, guessing, part, evaluation)
     return {
         "kind": "evaluation" if evaluation else "training",
@@ -77,6 +78,7 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
         "metric_rows": _metric_rows(task, part, judged, guessing),
         "guessing": guessing,
         "threshold": judged.result.get("threshold") if judged else info.threshold,
+        "threshold_in_use": info.threshold,
         "confusion": judged.result["confusion"] if judged else None,
         "tables": part.tables(judged.result, judged.answers) if judged else [],
         "charts": [chart.as_dict() for chart in part.charts(judged.result)] if judged else [],
@@ -107,7 +109,8 @@ def _judge(
         return None
     if not evaluation:
         name = "+".join(sorted(set(answers["split"])))
-    result = part.measure(answers, info.dataset.classes, info.threshold)
+    result = part.measure(answers, info.dataset.classes, info.threshold if evaluation else run.judged_at())
+    result |= {} if evaluation else {"threshold_in_use": info.threshold}
     count = result["images"]
     images = plural(count, "image")
     words = f"{evaluation.name} ({images})" if evaluation else f"the {name} split ({images})"

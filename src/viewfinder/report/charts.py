@@ -55,8 +55,11 @@ class Chart:
         return asdict(self)
 
 
-def learning(epochs: pl.DataFrame, split: str, metric: Metric, best: int | None) -> list[Chart]:
-    """Return the learning curves of epochs.csv; none without epochs. `split` is the monitored one."""
+def learning(epochs: pl.DataFrame, split: str, metric: Metric, best: int | None, warmup: bool = False) -> list[Chart]:
+    """Return the learning curves of epochs.csv; none without epochs. `split` is the monitored one.
+
+    `warmup` says whether the learning rate rose to its first value within epoch 1, which the table does not hold.
+    """
     if not epochs.height:
         return []
     marks = (Mark(float(best), f"best epoch {best}"),) if best is not None else ()
@@ -90,11 +93,12 @@ def learning(epochs: pl.DataFrame, split: str, metric: Metric, best: int | None)
             Chart(
                 "learning_rate",
                 "Learning rate",
-                "How large the steps of learning were; the schedule lowers it. In epoch 1 the warm-up leads up to it.",
+                "How large the steps of learning were at the end of each epoch."
+                + (" Within epoch 1 it rose from near zero, which is not drawn." if warmup else ""),
                 "epoch",
                 "learning rate",
                 _columns(epochs, {"learning_rate": "learning rate"}),
-                y_range=None if _spans_tenfold(epochs) else (0.0, 1.1 * _largest(epochs["learning_rate"])),
+                y_range=None if _spans_tenfold(epochs) else (0.0, _largest(epochs["learning_rate"])),
                 log_y=_spans_tenfold(epochs),
                 marks=marks,
             )

@@ -10,6 +10,7 @@ import polars as pl
 from viewfinder.metrics import detection as metrics
 from viewfinder.metrics.matching import IOU, Boxes, match
 from viewfinder.report.charts import Chart, Mark, Series, many_note, per_class
+from viewfinder.report.threshold import words as threshold_words
 
 SIZES = (("small", "under 32 × 32 px", 0.0, 32.0**2), ("medium", "to 96 × 96 px", 32.0**2, 96.0**2),
          ("large", "above", 96.0**2, float("inf")))  # fmt: skip
@@ -46,8 +47,7 @@ def sentences(judged: Mapping[str, Any], split: str, guessing: Mapping[str, Any]
     wrong = "none of them wrong" if right == reported else f"{reported - right:,} of them wrong"
     return [
         f"On {split} it finds {right:,} of {objects:,} objects (class right, overlap at least one half).",
-        f"It reports {boxes}, {wrong}, when a box counts from a confidence of {judged['threshold']:.3g}: "
-        "the threshold that is stored with the model.",
+        f"It reports {boxes}, {wrong}, {threshold_words(judged['threshold'], judged.get('threshold_in_use'))}",
         f"COCO average precision: {got['map_50']:.3f} at overlap 0.50, {got['map']:.3f} over 0.50 to 0.95.",
     ]
 
@@ -93,7 +93,7 @@ def charts(judged: Mapping[str, Any]) -> list[Chart]:
             classes if len(rows) == 1 else (*(Series(**{**vars(s), "color": s.color + 1}) for s in classes), *mean),
             (0, 1),
             (0, 1),
-            marks=(Mark(judged["threshold"], f"threshold {judged['threshold']:.3g}"),),
+            marks=(Mark(judged["threshold"], f"judged at {judged['threshold']:.3g}"),),
         ),
         Chart(
             "ap_by_iou",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from viewfinder import run as run_folder
-from viewfinder.report import pictures
+from viewfinder.report import pictures, threshold
 from viewfinder.report.build import Evaluation, build
 from viewfinder.report.charts import Chart, Mark, Series
 from viewfinder.report.summary import duration
@@ -25,8 +25,21 @@ Pictures = Callable[[Mapping[str, Any]], str | None]
 def write(run: RunFolder, evaluation: Evaluation | None = None, folder: Path | None = None) -> Path:
     """Write report.json and report.html into the run's folder, or into `folder`; return the path of the HTML."""
     report = build(run, evaluation)
-    folder = folder or run.path
-    page = render(report)
+    return _keep(folder or run.path, report, render(report))
+
+
+def retell_threshold(run: RunFolder, in_use: float) -> None:
+    """Have the report of a run say which threshold its model uses now; its numbers stay those of the optimum."""
+    report, page = run.report(), run.path / "report.html"
+    if report.get("threshold") is None or not page.is_file():
+        return
+    at: float = report["threshold"]
+    summary = [threshold.retold(sentence, at, in_use) for sentence in report["summary"]]
+    text = threshold.retold(page.read_text(encoding="utf-8"), at, in_use)
+    _keep(run.path, report | {"summary": summary, "threshold_in_use": in_use}, text)
+
+
+def _keep(folder: Path, report: Mapping[str, Any], page: str) -> Path:
     text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     run_folder.replace(folder / "report.json", lambda file: file.write(text.encode()))
     run_folder.replace(folder / "report.html", lambda file: file.write(page.encode()))

@@ -16,6 +16,8 @@ from viewfinder.words import plural
 if TYPE_CHECKING:
     from viewfinder.report.build import Evaluation, Judged
 
+RESUME = "`viewfinder resume` goes on from the last epoch."
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -95,7 +97,7 @@ def _ended(info: RunInfo) -> str:
         return f"It failed: {_sentence(info.error or 'no reason is known')}"
     if info.status == "stopped":
         reason = f": {_sentence(info.reason)}" if info.reason else "."
-        return f"It was stopped before its end{reason} `viewfinder resume` goes on from the last epoch."
+        return f"It was stopped before its end{reason} {RESUME}"
     if info.status == "finished":
         return f"Why it ended: {_sentence(info.reason)}" if info.reason else ""
     return "It is not finished: this report shows what there was when it was written."

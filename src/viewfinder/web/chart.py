@@ -1,6 +1,7 @@
 """Charts of the pages: one look, readable in light and dark."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil, floor
 from typing import Any
 
 from nicegui import ui
@@ -19,11 +20,12 @@ def axis(name: str = "", **options: Any) -> dict[str, Any]:
 
 def chart(series: Sequence[Mapping[str, Any]], x: Mapping[str, Any], y: Mapping[str, Any], **options: Any) -> ui.echart:
     """Show series, each as ECharts takes it, over two axes; more than one are named in a legend."""
+    top = (36 if len(series) > 1 else 12) + (14 if any("markLine" in one for one in series) else 0)
     legend = {"top": 0, "type": "scroll", "textStyle": _TEXT} if len(series) > 1 else {"show": False}
     built = {
         "animation": False,
         "color": list(COLORS),
-        "grid": {"left": 8, "right": 20, "top": 36 if len(series) > 1 else 12, "bottom": 24, "containLabel": True},
+        "grid": {"left": 8, "right": 20, "top": top, "bottom": 24, "containLabel": True},
         "legend": legend,
         "tooltip": {"trigger": "axis"},
         "xAxis": dict(x),
@@ -36,16 +38,36 @@ def chart(series: Sequence[Mapping[str, Any]], x: Mapping[str, Any], y: Mapping[
 
 def reported(drawn: Mapping[str, Any]) -> None:
     """Show a chart of report.json."""
-    low, high = drawn["x_range"] or (None, None)
     least, most = drawn["y_range"] or (None, None)
     lines = [_of_report(one) for one in drawn["series"]]
     if lines and drawn["marks"]:
         lines[0]["markLine"] = {
             "symbol": "none", "silent": True, "lineStyle": {"color": _TEXT["color"], "type": "dotted"},
-            "data": [{"xAxis": mark["x"], "label": {"formatter": mark["label"], **_TEXT}} for mark in drawn["marks"]],
+            "data": marks(drawn),
         }  # fmt: skip
-    across = axis(drawn["x_label"], min=low, max=high, scale=True)
-    chart(lines, across, axis(type="log" if drawn["log_y"] else "value", min=least, max=most, scale=True))
+    chart(lines, across(drawn), axis(type="log" if drawn["log_y"] else "value", min=least, max=most, scale=True))
+
+
+def across(drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the x axis of a chart of report.json; one of epochs has whole numbers only."""
+    low, high = drawn["x_range"] or (None, None)
+    if drawn["whole_x"] and drawn["x_range"]:
+        return axis(drawn["x_label"], min=floor(low), max=ceil(high), minInterval=1)
+    return axis(drawn["x_label"], min=low, max=high, scale=True)
+
+
+def marks(drawn: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the vertical lines of a chart of report.json; the label of one near an edge stands inside of it."""
+    points = drawn["x_range"] or [x for one in drawn["series"] for x in one["x"]] or (0, 1)
+    low, wide = min(points), max(points) - min(points) or 1
+    return [
+        {"xAxis": mark["x"], "label": {"formatter": mark["label"], "align": _align((mark["x"] - low) / wide), **_TEXT}}
+        for mark in drawn["marks"]
+    ]
+
+
+def _align(place: float) -> str:
+    return "left" if place < 0.2 else "right" if place > 0.8 else "center"
 
 
 def _of_report(one: Mapping[str, Any]) -> dict[str, Any]:

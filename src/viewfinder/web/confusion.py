@@ -1,7 +1,7 @@
 """What is taken for what: the confusion matrix, and for a detector what another threshold would make of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +10,13 @@ from nicegui.element import Element
 
 from viewfinder.errors import InputError
 from viewfinder.service.library import runs
-from viewfinder.service.library.judged import Judged, View
+from viewfinder.service.library.judged import Judged
 from viewfinder.service.library.library import Library
 from viewfinder.store import Run
 from viewfinder.web.feed import Feed
 from viewfinder.web.frame import card, fact, go_quietly, heading, off_loop
 from viewfinder.web.looking import Looking
+from viewfinder.web.slider import Slider
 
 MOST_CLASSES = 30  # above it the matrix is a list of its largest mistakes
 REST_S = 0.4  # a slider that was not moved for so long rests
@@ -78,45 +79,65 @@ class Confusion:
 
 
 class Threshold:
-    """Two sliders, and what they would give, live: the newest position wins. The images follow when they rest."""
+    """Two sliders, and what they would give, live: the newest position wins. The images follow when they rest.
 
-    def __init__(self, library: Library, row: Run, judged: Judged, looking: Looking, confusion: Confusion) -> None:
+    `used` is called when the model has got another threshold.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        row: Run,
+        judged: Judged,
+        looking: Looking,
+        confusion: Confusion,
+        used: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.used = used
         self.library, self.row, self.judged, self.looking, self.confusion = library, row, judged, looking, confusion
         view = looking.view(judged)
         assert view, "only a detector has a threshold"
-        self.optimal, self.counting, self.view = 0.0, False, view
+        self.optimal, self.counting, self.view = judged.optimum, False, view
         self.feed: Feed | None = None
         with card():
             heading("Threshold", 2)
             self.words = ui.label().props("role=status")
             with ui.row().classes("gap-8"):
                 self.facts = {name: fact(name.capitalize(), "–") for name in ("precision", "recall", "f1")}
-            self.threshold = _slider("Confidence", 0.01, 1, 0.01, round(view.threshold, 2))
-            self.iou = _slider("Overlap (IoU)", 0.05, 0.95, 0.05, view.least_iou)
+            self.threshold = Slider("Confidence", 0.01, 1, 0.01, view.threshold)
+            self.iou = Slider("Overlap (IoU)", 0.05, 0.95, 0.05, view.least_iou)
             with ui.row():
-                back = ui.button("Back to optimal", on_click=lambda: self.threshold.set_value(self.optimal))
-                back.props("flat no-caps")
+                ui.button("Back to optimal", on_click=self._back).props("flat no-caps")
                 ui.button("Use this threshold", on_click=self._use).props("unelevated no-caps")
         self.threshold.on_value_change(self._moved)
         self.iou.on_value_change(self._moved)
 
-    def begin(self, counted: dict[str, Any], optimal: float, feed: Feed | None) -> None:
-        """Show what was counted as the page was asked for, and which threshold is the optimal one.
-
-        `feed` shows the images that are looked at, if any are.
-        """
-        self.optimal, self.feed = round(optimal, 2), feed
+    def begin(self, counted: dict[str, Any], feed: Feed | None) -> None:
+        """Show what was counted as the page was asked for; `feed` shows the images that are looked at, if any are."""
+        self.feed = feed
         self._say(counted)
+
+    def _back(self) -> None:
+        self.threshold.set_value(self.optimal.threshold)
+        self.iou.set_value(self.optimal.least_iou)
+
+    def _wanted(self) -> Looking:
+        """Return what the sliders ask for; what is as in the report stays out of the address."""
+        threshold, iou, optimal = self.threshold.value, self.iou.value, self.optimal
+        return replace(
+            self.looking,
+            threshold=None if threshold == optimal.threshold else threshold,
+            iou=None if iou == optimal.least_iou else iou,
+        )
 
     async def _moved(self) -> None:
         if self.counting:
             return
         self.counting = True
         try:
-            while self.view != (wanted := View(self.threshold.value, self.iou.value)):
-                self.view = wanted
+            while (wanted := self._wanted().view(self.judged)) and wanted != self.view:
+                self.view, self.looking = wanted, self._wanted()
                 counted = await off_loop(self.judged.counted, wanted)
-                self.looking = replace(self.looking, threshold=wanted.threshold, iou=wanted.least_iou)
                 self.confusion.show(counted["confusion"], self.looking)
                 self._say(counted)
                 go_quietly(self.looking.address(self.row.id))
@@ -135,10 +156,9 @@ class Threshold:
         for name, label in self.facts.items():
             value = counted["metrics"][name]
             label.text = "–" if value is None else f"{value:.3f}"
-        best = " (the optimal)" if round(self.view.threshold, 2) == self.optimal else ""
-        self.words.text = (
-            f"Confidence from {self.view.threshold:.2f}{best}, overlap (IoU) from {self.view.least_iou:.2f}"
-        )
+        best = " (the optimal)" if self.view == self.optimal else ""
+        confidence, overlap = _shown(self.view.threshold), f"{self.view.least_iou:.2f}"
+        self.words.text = f"Confidence from {confidence}, overlap (IoU) from {overlap}{best}"
 
     async def _use(self) -> None:
         value = self.threshold.value
@@ -147,11 +167,10 @@ class Threshold:
         except InputError as error:
             ui.notify(str(error), type="negative")
             return
-        ui.notify(f"The model now reports boxes from {value:.2f} on.")
+        ui.notify(f"The model now reports boxes from {_shown(value)} on.")
+        await self.used()
 
 
-def _slider(name: str, low: float, high: float, step: float, value: float) -> ui.slider:
-    with ui.row().classes("w-full items-center no-wrap gap-4"):
-        ui.label(name).classes("w-32 vf-soft")
-        slider = ui.slider(min=low, max=high, step=step, value=value)
-        return slider.props(f'label aria-label="{name}"').classes("grow")
+def _shown(threshold: float) -> str:
+    """Return a threshold as one reads it: a step of the slider, or the optimum as the report rounds it."""
+    return f"{threshold:.2f}" if round(threshold, 2) == threshold else f"{threshold:.3g}"

@@ -1,11 +1,13 @@
 """Result: what came of a run, from its report and from its predictions, image by image."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from nicegui import ui
 
 from viewfinder.errors import RunError
+from viewfinder.report.summary import RESUME
 from viewfinder.service.library import runs
 from viewfinder.service.library.judged import Judged
 from viewfinder.service.library.library import Library
@@ -56,10 +58,19 @@ async def result(library: Library, identity: str, looking: Looking) -> None:
     with page(f"Result of {row.name}", found.path):
         with ui.row().classes("w-full items-center justify-between"):
             heading(f"Result of {row.name}")
-            deploy_button(library, row)
-            link_button("Try it", f"/runs/{row.id}/try", "image_search")
-        _summary(report)
-        _confusion(library, found, looking)
+            with ui.row().classes("gap-2"):
+                deploy_button(library, row)
+                link_button("Try it", f"/runs/{row.id}/try", "image_search")
+        with ui.column().classes("w-full") as summary:
+            _summary(report)
+
+        async def used() -> None:
+            told = await off_loop(runs.folder(library, row).report)
+            summary.clear()
+            with summary:
+                _summary(told)
+
+        _confusion(library, found, looking, used)
         numbers.metrics(report)
         numbers.tables(report)
         numbers.charts(report)
@@ -80,7 +91,7 @@ async def image(library: Library, identity: str, looking: Looking) -> None:
         await Viewer(found.row, found.judged, looking, found.rows).show()
 
 
-def _confusion(library: Library, found: Content, looking: Looking) -> None:
+def _confusion(library: Library, found: Content, looking: Looking, used: Callable[[], Awaitable[None]]) -> None:
     """Show what is taken for what, and the images that are looked at; above them a detector's threshold."""
     row, judged = found.row, found.judged
     place = ui.column().classes("w-full") if judged.detects else None
@@ -88,8 +99,8 @@ def _confusion(library: Library, found: Content, looking: Looking) -> None:
     shown = Feed(row, judged, looking, found.rows) if found.rows is not None else None
     if place:
         with place:
-            threshold = Threshold(library, row, judged, looking, confusion)
-        threshold.begin(found.counted, found.report["threshold"], shown)
+            threshold = Threshold(library, row, judged, looking, confusion, used)
+        threshold.begin(found.counted, shown)
 
 
 def _summary(report: dict[str, Any]) -> None:
@@ -98,6 +109,6 @@ def _summary(report: dict[str, Any]) -> None:
             for one in report["tiles"]:
                 fact(one["title"], one["value"]).tooltip(one["text"])
         for sentence in report["summary"]:
-            ui.label(sentence)
+            ui.label(sentence.replace(RESUME, "Resume on the page of the run goes on from the last epoch."))
         for note in report["notes"]:
             ui.label(note).classes("vf-soft")

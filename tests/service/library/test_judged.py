@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from viewfinder.errors import NotFoundError, RunError
+from viewfinder.report import build
 from viewfinder.run import RunFolder
 from viewfinder.service.library import runs
 from viewfinder.service.library.judged import Judged, View, Wanted
@@ -79,6 +80,17 @@ def test_another_threshold_is_kept_in_the_model_and_told(squares_run, tmp_path):
     folder = RunFolder(tmp_path / "home" / "runs" / "r1")
     assert json.loads((folder.path / "model" / "model.json").read_text())["threshold"] == 0.25
     assert folder.info().threshold == 0.25
+    report, optimum = folder.report(), squares_run.info().threshold
+    assert (report["threshold"], report["threshold_in_use"], Judged(folder).threshold) == (optimum, 0.25, optimum)
+    assert report["metrics"] == squares_run.report()["metrics"]
+    page = (folder.path / "report.html").read_text("utf-8")
+    said = f"from a confidence of {optimum:.3g}, the optimum"
+    for text in (page, " ".join(report["summary"])):
+        assert f"{said}; the model now uses 0.25." in text
+    assert build(folder)["summary"] == report["summary"]  # however often it is written
+    runs.use_threshold(library, row, optimum)
+    assert (folder.path / "report.html").read_bytes() == (squares_run.path / "report.html").read_bytes()
+    runs.use_threshold(library, row, 0.25)
     assert [event.message for _, event in folder.events() if event.type == "note"][
         -1
     ] == "The threshold was set to 0.25."

@@ -53,7 +53,7 @@ class Judged:
 
     def __init__(self, run: RunFolder, predictions: pl.DataFrame | None = None) -> None:
         self.run, info = run, run.info()
-        self.root, self.classes, self.threshold = Path(info.dataset.root), info.dataset.classes, info.threshold
+        self.root, self.classes, self.threshold = Path(info.dataset.root), info.dataset.classes, run.judged_at()
         table = run.predictions() if predictions is None else predictions
         self.answers = run.split().join(table, on="image", how="inner", suffix="_predicted").sort("image")
         self.detects = "boxes_predicted" in self.answers.columns
@@ -81,6 +81,11 @@ class Judged:
             return None
         wanted = self.threshold if threshold is None else threshold
         return View(_within(0.5 if wanted is None else wanted, 0, 1), _within(least_iou or IOU, 0.05, 0.95))
+
+    @property
+    def optimum(self) -> View:
+        """How a detector's boxes are judged in its report: at the threshold that the training found to be the best."""
+        return self.view() or View(0.5)
 
     def counted(self, view: View | None = None) -> dict[str, Any]:
         """Return the metrics, by class too, and the confusion matrix; of a detector as they would be with that view."""

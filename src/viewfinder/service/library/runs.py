@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from viewfinder.errors import InputError, RunError
 from viewfinder.events import Note
+from viewfinder.report import retell_threshold
 from viewfinder.run import RunFolder, RunInfo
 from viewfinder.service.designs import Wanted
 from viewfinder.service.library import analyses, datasets, names
@@ -125,7 +126,7 @@ def resume(library: Library, run: Run, more: int = 0) -> Run:
 
 
 def use_threshold(library: Library, run: Run, threshold: float) -> None:
-    """Have a detector's model report boxes from this confidence on.
+    """Have a detector's model report boxes from this confidence on, and its report say so.
 
     Raises RunError while it is being trained, and for a model that has no threshold.
     """
@@ -135,6 +136,7 @@ def use_threshold(library: Library, run: Run, threshold: float) -> None:
         raise RunError(f"'{run.name}' is a model for {model.task}: it has no threshold.")
     note = Note(time=library.clock(), message=f"The threshold was set to {threshold:.4g}.")
     folder(library, run).write_threshold(threshold, note)
+    retell_threshold(folder(library, run), threshold)
 
 
 def _update(library: Library, run: Run, was: str, **values: Any) -> bool:
