@@ -1,0 +1,31 @@
+"""The page of a run: what it says of the model that is kept, and what it follows while it is open."""
+
+import polars as pl
+import pytest
+
+from viewfinder.run import RunFolder
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server(shown, server):
+    """The server, over that library."""
+    return server
+
+
+def test_a_run_that_is_over_shows_the_numbers_of_the_epoch_that_is_kept(server, page):
+    from playwright.sync_api import expect
+
+    run = RunFolder(server.home / "runs" / "colors")
+    epochs = run.epochs().with_columns(
+        test_roc_auc=pl.Series([0.999961, 0.5]), test_accuracy=pl.Series([0.99988, 0.25]), epoch=pl.Series([1, 2])
+    )
+    run.write_epochs(epochs.to_dicts())
+    run.write_latest(run.latest().drop("epoch"), 2)
+    run.update(best_epoch=1)
+    page.goto(f"{server.url}/runs/colors")
+    expect(page.get_by_text("Best ROC AUC").locator("..")).to_contain_text("0.99996")
+    kept = "The model kept is that of epoch 1. Better than guessing: accuracy 0.9999 against 0.3333."
+    expect(page.get_by_text(kept)).to_be_visible()
+    expect(page.get_by_text("After epoch 2, the last one; the model kept is that of epoch 1.")).to_be_visible()
