@@ -17,6 +17,7 @@ from viewfinder.web.undo import delete_button
 from viewfinder.words import score
 
 REFRESH_S = 1.0
+REFRESH_OVER_S = 5.0  # of a run that is over only the name changes, or it is resumed
 MORE = 10  # epochs
 AXES = (axis("epoch", min=0), axis(scale=True))
 WORDS = {
@@ -38,9 +39,9 @@ class RunPage:
     async def build(self) -> None:
         """Build the page, and keep it up to date."""
         path = [(self.analysis.name, f"/analyses/{self.analysis.id}"), (self.now.row.name, f"/runs/{self.now.row.id}")]
-        with page(self.now.row.name, path):
+        with page(self.now.row.name, path) as links:
             with ui.row().classes("w-full items-center justify-between"):
-                heading(self.now.row.name)
+                self.names = [heading(self.now.row.name), links[-1]]
                 with ui.row().classes("gap-2"):
                     self._buttons()
             self._standing()
@@ -104,10 +105,15 @@ class RunPage:
         return self.now.info.dataset.monitored_split
 
     async def _refresh(self) -> None:
-        self.now = await off_loop(now, self.library, self.now.row.id)
-        self._show()
-        if self.now.over and (self.now.reported or self.now.state == "failed"):
+        try:
+            self.now = await off_loop(now, self.library, self.now.row.id)
+        except InputError as error:  # it was deleted
+            self.error.text = str(error)
             self.timer.deactivate()
+            return
+        self._show()
+        done = self.now.over and (self.now.reported or self.now.state == "failed")
+        self.timer.interval = REFRESH_OVER_S if done else REFRESH_S
 
     def _show(self) -> None:
         progress, state = self.now.watched.progress, self.now.state
@@ -132,6 +138,8 @@ class RunPage:
         self.delete.visible = over
         self.trial.visible = self.now.info.best_epoch is not None
         self.resume.visible, self.more.visible = state in ("stopped", "failed"), state == "finished"
+        for label in self.names:
+            label.text = self.now.row.name
         title = self.now.row.name if over else f"{share:.0%} {self.now.row.name}"
         ui.page_title(f"{title} · Viewfinder")
         self._draw()
