@@ -4,6 +4,9 @@ import polars as pl
 import pytest
 
 from viewfinder.run import RunFolder
+from viewfinder.service.library import names
+from viewfinder.service.library.library import Library
+from viewfinder.store import Run
 
 pytestmark = pytest.mark.slow
 
@@ -29,3 +32,15 @@ def test_a_run_that_is_over_shows_the_numbers_of_the_epoch_that_is_kept(server, 
     kept = "The model kept is that of epoch 1. Better than guessing: accuracy 0.9999 against 0.3333."
     expect(page.get_by_text(kept)).to_be_visible()
     expect(page.get_by_text("After epoch 2, the last one; the model kept is that of epoch 1.")).to_be_visible()
+
+
+def test_an_open_page_follows_another_name(server, page):
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/runs/colors")
+    expect(page.get_by_role("heading", name="On colors", exact=True)).to_be_visible()
+    library = Library.open(server.home)
+    names.rename(library, library.get(Run, "colors"), "Renamed elsewhere")
+    library.database.close()
+    expect(page.get_by_role("heading", name="Renamed elsewhere", exact=True)).to_be_visible()
+    expect(page.get_by_role("banner").get_by_role("link", name="Renamed elsewhere")).to_be_visible()
