@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from viewfinder.events import Note
 from viewfinder.run import RunFolder
 from viewfinder.service.library import names
 from viewfinder.service.library.library import Library
@@ -44,3 +45,14 @@ def test_an_open_page_follows_another_name(server, page):
     library.database.close()
     expect(page.get_by_role("heading", name="Renamed elsewhere", exact=True)).to_be_visible()
     expect(page.get_by_role("banner").get_by_role("link", name="Renamed elsewhere")).to_be_visible()
+
+
+def test_long_lines_of_the_log_are_wrapped(server, page):
+    page.set_viewport_size({"width": 400, "height": 800})
+    run = RunFolder(server.home / "runs" / "colors")
+    run.append(Note(time=1.0, message="a long line " * 30 + "x" * 200))
+    page.goto(f"{server.url}/runs/colors")
+    page.get_by_text("a long line").wait_for()
+    lines = page.locator(".nicegui-log .q-scrollarea__content > div")
+    widths = lines.evaluate_all("all => all.map(one => [one.scrollWidth, one.closest('.nicegui-log').clientWidth])")
+    assert all(line <= room for line, room in widths)
