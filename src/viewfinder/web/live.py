@@ -78,13 +78,16 @@ class RunPage:
             with card():
                 heading("Loss", 2)
                 self.losses = chart([line("training", [], showSymbol=False), line(f"{self.split} split", [])], *AXES)
+                _until(self.losses, "step")
             with card():
                 heading(f"{self.metric.title} on the {self.split} split", 2)
                 most = 1 if self.metric.higher_is_better else None
                 self.metrics = chart([line(self.metric.title, [])], AXES[0], axis(scale=True, max=most))
+                _until(self.metrics, "epoch")
             with card():
                 heading("Learning rate", 2)
                 self.rates = chart([line("learning rate", [], showSymbol=False)], AXES[0], axis())
+                _until(self.rates, "step")
             with card():
                 heading("Log", 2)
                 self.log = ui.log(max_lines=200).classes("w-full h-52").props("tabindex=0")
@@ -237,8 +240,15 @@ class Latest:
                     ui.label("right" if truth == said else f"it is {truth}")
 
 
+def _until(chart: ui.echart, what: str) -> None:
+    """Say in place of an empty chart when it is drawn."""
+    label = ui.label(f"Drawn when the first {what} is done.").classes("vf-soft")
+    label.bind_visibility_from(chart, "visible", backward=lambda drawn: not drawn)
+
+
 def _plot(chart: ui.echart, data: list[list[Any]]) -> None:
-    """Update a chart if its data changed: an update sends all of it."""
+    """Update a chart if its data changed: an update sends all of it. One without data is not shown."""
+    chart.visible = any(data)
     series = chart.options["series"]
     if [one["data"] for one in series] != data:
         for one, points in zip(series, data, strict=True):
