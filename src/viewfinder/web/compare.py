@@ -80,6 +80,7 @@ def _facts(found: Content) -> None:
             "name": row.name,
             "href": f"/runs/{row.id}",
             "analysis": analysis.name,
+            "place": f"/analyses/{analysis.id}",
             "model": facts["model"],
             "state": facts["status"],
             "epochs": f"{facts['epochs_done']}, best {facts['best_epoch'] or '–'}",
@@ -96,7 +97,9 @@ def _facts(found: Content) -> None:
     }  # fmt: skip
     with card():
         with ui.element("div").classes("w-full overflow-x-auto"):
-            link_cells(table(columns, rows), "name")
+            shown = table(columns, rows, stacked=True)
+            link_cells(shown, "name")
+            link_cells(shown, "analysis", "place")
         for warning in found.compared["warnings"]:
             ui.label(warning).classes("vf-wrong").props("role=note")
 
