@@ -1,5 +1,7 @@
 """The table of runs in windows and with names that leave little room."""
 
+import itertools
+
 import pytest
 
 from viewfinder.service.library import names
@@ -35,4 +37,4 @@ def test_choices_of_a_metric_stand_apart_in_a_narrow_window(server, page, shown)
     page.goto(f"{server.url}/analyses/{shown['colors'].id}?tab=metrics")
     page.get_by_role("radio").first.wait_for()
     boxes = [one.bounding_box() for one in page.get_by_role("radio").all()]
-    assert all(below["y"] - (box["y"] + box["height"]) >= 8 for box, below in zip(boxes, boxes[1:], strict=False))
+    assert all(below["y"] - (box["y"] + box["height"]) >= 8 for box, below in itertools.pairwise(boxes))
