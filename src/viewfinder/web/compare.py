@@ -126,7 +126,7 @@ def _chance(one: dict[str, Any], found: Content) -> None:
     other, first = found.rows[one["run"]], found.rows[0]
     with ui.column().classes("gap-1 w-full"):
         names = f"{comparing.letter(one['run'])} ({other.name}) against A ({first.name})"
-        ui.label(names).classes("font-bold")
+        ui.label(names).classes("font-bold vf-cell")
         if one["reason"]:
             ui.label(one["reason"])
             return
