@@ -56,3 +56,16 @@ def test_long_lines_of_the_log_are_wrapped(server, page):
     lines = page.locator(".nicegui-log .q-scrollarea__content > div")
     widths = lines.evaluate_all("all => all.map(one => [one.scrollWidth, one.closest('.nicegui-log').clientWidth])")
     assert all(line <= room for line, room in widths)
+
+
+def test_a_run_that_stopped_before_its_first_epoch_has_no_empty_chart(server, page):
+    from playwright.sync_api import expect
+
+    run = RunFolder(server.home / "runs" / "colors")
+    run.update(best_epoch=None, epochs_done=0, status="stopped")
+    for name in ("epochs.csv", "events.jsonl", "latest.parquet"):
+        (run.path / name).unlink()
+    page.goto(f"{server.url}/runs/colors")
+    expect(page.get_by_text("Drawn when the first epoch is done.")).to_be_visible()
+    expect(page.get_by_text("Drawn when the first step is done.")).to_have_count(2)
+    expect(page.locator("canvas:visible")).to_have_count(0)

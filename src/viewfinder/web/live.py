@@ -169,7 +169,8 @@ class RunPage:
         """Return the row of the latest epoch, of a run that is over that of the kept one; None before the first."""
         epochs = self.now.epochs
         if self.now.over and epochs.height:
-            epochs = epochs.filter(epochs["epoch"] == self.now.info.best_epoch)
+            kept = self.now.info.best_epoch
+            epochs = epochs.filter(epochs["epoch"] == (0 if kept is None else kept))
         return epochs.row(-1, named=True) if epochs.height else None
 
     def _best(self) -> str:
