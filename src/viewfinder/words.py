@@ -4,11 +4,22 @@ import shlex
 import sys
 from pathlib import Path
 
+MOST_DIGITS = 9  # beyond them is the noise of sums
+
 
 def plural(count: int, noun: str) -> str:
     """Return `1 image`, `1,797 images`, `3 classes`."""
     ending = "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}" + ("" if count == 1 else ending)
+
+
+def score(value: float | None, digits: int = 4) -> str:
+    """Return a metric with at least these digits; with more where it would read 0 or 1 and is neither."""
+    if value is None:
+        return "–"
+    text = f"{value:.{digits}f}"
+    misleads = float(text) in (-1, 0, 1) and float(text) != value and digits < MOST_DIGITS
+    return score(value, digits + 1) if misleads else text
 
 
 def megabytes(count: int) -> str:

@@ -1,6 +1,7 @@
 """Whether two runs differ by more than chance: on the images both were judged on, said in words."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -61,9 +62,44 @@ def test_a_small_difference_could_be_chance_and_none_is_the_same(judged):
     assert same[0]["sentence"].endswith("A and B are the same.")
 
 
+@pytest.mark.parametrize("wrong", [1, 3])
+def test_no_number_reads_as_zero_that_is_not_zero(judged, wrong):
+    """Two models that differ in their probabilities by very little, and in a few labels."""
+    one, other = judged("one", 0.97), judged("other", 0.97)
+    table = other.predictions()
+    slightly = [f"proba_{name}" for name in one.info().dataset.classes]
+    factor = pl.when(pl.int_range(pl.len()) < wrong).then(1.0005).otherwise(1.00001)
+    other.write_predictions(table.with_columns(pl.col(slightly) * factor))
+    rows = {row["metric"]: row for row in against(one, other)["metrics"]}
+    loss = rows["log_loss"]
+    assert 0 < abs(loss["difference"]) < 0.0005
+    better, low, high = re.search(r"by ([\d.]+) \(95 %: (.+) to (.+)\)", loss["sentence"]).groups()
+    for text, value in ((better, loss["difference"]), (low, loss["low"]), (high, loss["high"])):
+        assert (float(text.replace("−", "-")) == 0) == (value == 0)
+    assert (low.startswith("−") == high.startswith("−")) == (loss["verdict"] == "more than chance")
+
+
+def test_a_bound_of_zero_reads_as_zero(judged):
+    one, other = judged("one", 1.0), judged("other", 1.0)
+    table = other.predictions().sort("image")
+    other.write_predictions(
+        table.with_columns(
+            pl.when(pl.col("image") == "000.png").then(proba).otherwise(pl.col(name)).alias(name)
+            for name, proba in zip((f"proba_{one}" for one in one.info().dataset.classes), (0.1, 0.8, 0.1), strict=True)
+        )
+    )
+    accuracy = next(row for row in against(one, other)["metrics"] if row["metric"] == "accuracy")
+    assert accuracy["sentence"] == "Accuracy: A is better by 0.005 (95 %: 0 to 0.015): could be chance."
+
+
 def test_only_shared_images_count_and_few_are_too_few(judged):
     whole = judged("whole", 0.8)
     assert against(whole, judged("half", 0.8, first=100))["images"] == 100
+    same = next(iter(against(whole, judged("again", 0.8, first=100))["metrics"]))
+    assert same["sentence"].endswith("A and B are the same on the 100 shared test images.")
+    assert (
+        "on the 100 shared test images: " in against(whole, judged("other", 0.5, first=100))["metrics"][0]["sentence"]
+    )
     found = against(whole, judged("rest", 0.8, first=IMAGES - 29))
     assert (found["metrics"], found["reason"]) == ([], "29 shared test images: too few to tell (30 at least).")
 

@@ -200,7 +200,11 @@ def test_compare_shows_what_differs(colors_run, squares_run, colors, quick, tmp_
     assert any("judged on different images" in warning for warning in compared["warnings"])
     assert any("is queued" in warning for warning in compared["warnings"])
     assert compare([colors_run, RunFolder(tmp_path / "same")])["warnings"] == []
-    with pytest.raises(RunError, match="different tasks"):
-        compare([colors_run, squares_run])
+    moved = RunFolder(tmp_path / "same").split().with_columns(split=pl.lit("test"))
+    moved.write_parquet(tmp_path / "same" / "split.parquet")
+    other = compare([colors_run, tmp_path / "same"], chance=False)
+    assert (other["same_images"], [row["best"] for row in other["metrics"] if row["best"]]) == (False, [])
+    with pytest.raises(RunError, match=r"different tasks.*: 'one' \(classification\), 'two' \(detection\)\.$"):
+        compare([colors_run, squares_run], ["one", "two"])
     with pytest.raises(RunError, match="two or more"):
         compare([colors_run])

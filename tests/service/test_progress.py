@@ -14,8 +14,8 @@ def epoch(number, value, best, left, seconds=20.0):
     )  # fmt: skip
 
 
-def step(number, done, speed=10.0):
-    return Step(time=0, epoch=number, step=done, steps=10, loss=0.7, learning_rate=1e-3, images_per_second=speed)
+def step(number, done, time=0.0, speed=10.0):
+    return Step(time=time, epoch=number, step=done, steps=10, loss=0.7, learning_rate=1e-3, images_per_second=speed)
 
 
 @pytest.fixture
@@ -34,10 +34,20 @@ def test_nothing_is_promised_before_the_first_step(progress):
     assert (progress.epoch, progress.epochs, progress.metric.name, progress.patience_left) == (1, 4, "roc_auc", 5)
 
 
-def test_in_the_first_epoch_the_time_left_follows_from_the_speed(progress):
-    progress.add(step(1, 5))
-    assert progress.seconds_left() == pytest.approx(3.5 * 100 / 10)
+def test_in_the_first_epoch_the_time_left_follows_from_the_steps_after_the_first(progress):
+    progress.add(step(1, 1, time=1060.0, speed=0.2))  # the first takes a minute, the others two seconds
+    assert progress.seconds_left() is None
+    progress.add(step(1, 2, time=1062.0, speed=0.3))
+    assert progress.seconds_left() is None
+    progress.add(step(1, 5, time=1068.0, speed=0.7))
+    assert progress.seconds_left() == pytest.approx(3.5 * 10 * 2)
     assert (progress.step, progress.steps, progress.loss) == (5, 10, 0.7)
+
+
+def test_slow_steps_tell_the_time_left_after_some_seconds(progress):
+    progress.add(step(1, 1, time=1060.0))
+    progress.add(step(1, 2, time=1080.0))
+    assert progress.seconds_left() == pytest.approx(3.8 * 10 * 20)
 
 
 def test_later_it_follows_from_how_long_epochs_took_with_their_judging(progress):

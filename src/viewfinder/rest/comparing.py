@@ -37,7 +37,7 @@ class ComparedRunAnswer(BaseModel):
 
 
 class ComparedMetricAnswer(BaseModel):
-    """A metric in each run; `best` are the numbers of the runs, from 0, in which it is best."""
+    """A metric in each run; `best` are the numbers of the runs, from 0, in which it is best: none, of other images."""
 
     metric: str
     values: list[float | None]
@@ -70,6 +70,7 @@ class ComparedAnswer(BaseModel):
 
     task: str
     runs: list[ComparedRunAnswer]
+    same_images: bool = Field(description="Whether the metrics of all runs are of the same images")
     designs: dict[str, list[Any]]
     metrics: list[ComparedMetricAnswer]
     chance: list[ChanceAnswer]

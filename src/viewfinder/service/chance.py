@@ -14,7 +14,7 @@ from viewfinder.metrics.drawn import Measure
 from viewfinder.metrics.drawn_boxes import average_precisions
 from viewfinder.metrics.matching import Boxes
 from viewfinder.run import RunFolder
-from viewfinder.words import plural
+from viewfinder.words import MOST_DIGITS, plural
 
 CHANCE, MORE, EQUAL = "could be chance", "more than chance", "the same"
 
@@ -99,7 +99,9 @@ def against(first: RunFolder, other: RunFolder, names: tuple[str, str] = ("A", "
             reason = f"{plural(shared, 'shared test image')}: too few to tell ({bootstrap.LEAST_IMAGES} at least)."
         else:
             parts = one.only(images).measure(), two.only(images).measure()
-            metrics = _metrics(first.design().task, bootstrap.differences(*parts, shared), names)
+            differing = {len(one.answers), len(two.answers)} != {shared}
+            on = f" on the {plural(shared, 'shared test image')}" if differing else ""
+            metrics = _metrics(first.design().task, bootstrap.differences(*parts, shared), names, on)
     basis = BASIS[first.design().task].format(images=plural(shared, "shared test image"), draws=bootstrap.DRAWS)
     return {"images": shared, "reason": reason, "basis": basis, "metrics": metrics}
 
@@ -115,8 +117,10 @@ def _not_comparable(first: RunFolder, other: RunFolder) -> str | None:
     return None
 
 
-def _metrics(task: str, found: dict[str, Difference], names: tuple[str, str]) -> list[dict[str, Any]]:
+def _metrics(task: str, found: dict[str, Difference], names: tuple[str, str], on: str) -> list[dict[str, Any]]:
+    """Return what is said of each metric; `on` says on which images, where these are not all."""
     known = tasks.get(task).metrics
+    found = {name: _without_noise(one) for name, one in found.items()}
     return [
         {
             "metric": name,
@@ -124,11 +128,16 @@ def _metrics(task: str, found: dict[str, Difference], names: tuple[str, str]) ->
             "low": found[name].low,
             "high": found[name].high,
             "verdict": _verdict(found[name]),
-            "sentence": f"{metric.title}: {_sentence(found[name], metric.higher_is_better, names)}",
+            "sentence": f"{metric.title}: {_sentence(found[name], metric.higher_is_better, names, on)}",
         }
         for name, metric in known.items()
         if name in found
     ]
+
+
+def _without_noise(found: Difference) -> Difference:
+    """Return a difference without what sums in another order make of zero."""
+    return Difference(*(round(value, MOST_DIGITS) for value in (found.value, found.low, found.high)))
 
 
 def _verdict(found: Difference) -> str:
@@ -137,17 +146,23 @@ def _verdict(found: Difference) -> str:
     return MORE if found.is_more_than_chance else CHANCE
 
 
-def _sentence(found: Difference, higher_is_better: bool, names: tuple[str, str]) -> str:
+def _sentence(found: Difference, higher_is_better: bool, names: tuple[str, str], on: str) -> str:
     """Return who is better, by how much, and whether that can be chance; seen from the better one."""
     if _verdict(found) == EQUAL:
-        return f"{names[0]} and {names[1]} are the same."
+        return f"{names[0]} and {names[1]} are the same{on}."
     sign = -1 if found.value < 0 else 1
     low, high = sorted((sign * found.low, sign * found.high))
     better = names[1] if (sign > 0) == higher_is_better else names[0]
-    what = f"{better} is better by {abs(found.value):.3f}" if found.value else "no difference"
-    return f"{what} (95 %: {_signed(low)} to {_signed(high)}): {_verdict(found)}."
+    digits = _digits(found.value, low, high)
+    what = f"{better} is better by {abs(found.value):.{digits}f}" if found.value else "no difference"
+    return f"{what} (95 %: {_signed(low, digits)} to {_signed(high, digits)}){on}: {_verdict(found)}."
 
 
-def _signed(value: float) -> str:
-    text = f"{value:.3f}"
-    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
+def _digits(*values: float) -> int:
+    """Return how many digits it takes, three at least, that only what is zero reads as zero."""
+    enough = (digits for digits in range(3, MOST_DIGITS) if all(round(one, digits) or not one for one in values))
+    return next(enough, MOST_DIGITS)
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "−") if value else "0"

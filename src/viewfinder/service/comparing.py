@@ -18,24 +18,26 @@ def compare(
     """Return runs of one task side by side as plain data, called by their `names`, or else by their folders.
 
     `runs`: facts and metrics of each, and its epochs; `designs`: each setting that differs, with its value in each
-    run; `metrics`: what can be compared, the best marked; `chance`: for each run after the first, whether it differs
-    from the first by more than chance (without `chance`: nothing, because that takes a while); `warnings`: why the
-    numbers may not be comparable.
+    run; `metrics`: what was measured, the best marked where all are of the same images (`same_images`); `chance`: for
+    each run after the first, whether it differs from the first by more than chance (without `chance`: nothing, because
+    that takes a while); `warnings`: why the numbers may not be comparable.
     """
     opened = [open_run(run) for run in runs]
     if len(opened) < 2:
         raise RunError("compare takes two or more runs.")
     designs = [run.design() for run in opened]
-    if len({design.task for design in designs}) > 1:
-        said = ", ".join(f"'{run.path}' ({design.task})" for run, design in zip(opened, designs, strict=True))
-        raise RunError(f"Runs of different tasks cannot be compared: {said}.")
     called = list(names) or [str(run.path) for run in opened]
+    if len({design.task for design in designs}) > 1:
+        said = ", ".join(f"'{name}' ({design.task})" for name, design in zip(called, designs, strict=True))
+        raise RunError(f"Runs of different tasks cannot be compared: {said}.")
     rows = [_row(run, name) for run, name in zip(opened, called, strict=True)]
+    same_images = len({_judged_on(run) for run, row in zip(opened, rows, strict=True) if row["metrics"]}) < 2
     return {
         "task": designs[0].task,
         "runs": rows,
+        "same_images": same_images,
         "designs": _differences(designs),
-        "metrics": _metrics(designs[0].task, rows),
+        "metrics": _metrics(designs[0].task, rows, same_images),
         "chance": chances(opened) if chance else [],
         "warnings": _warnings(opened, rows),
     }
@@ -82,11 +84,12 @@ def _differences(designs: Sequence[Design]) -> dict[str, list[Any]]:
     return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
 
 
-def _metrics(task: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return, for each metric, its value in each run, and the numbers of the runs in which it is best."""
+def _metrics(task: str, rows: Sequence[dict[str, Any]], same_images: bool) -> list[dict[str, Any]]:
+    """Return, for each metric, its value in each run, and in which runs it is best; in none, of different images."""
     known = tasks.get(task).metrics
     names = dict.fromkeys([*known, *(name for row in rows for name in row["metrics"])])
-    return [_metric(name, rows, known[name].higher_is_better if name in known else True) for name in names]
+    found = [_metric(name, rows, known[name].higher_is_better if name in known else True) for name in names]
+    return found if same_images else [{**one, "best": []} for one in found]
 
 
 def _metric(name: str, rows: Sequence[dict[str, Any]], higher: bool) -> dict[str, Any]:
@@ -108,7 +111,7 @@ def _warnings(runs: Sequence[RunFolder], rows: Sequence[dict[str, Any]]) -> list
     ]
     if len({row["fingerprint"] for row in rows}) > 1:
         warnings.append("The runs were trained on different data, so their metrics cannot be compared.")
-    elif len({_judged_images(run) for run in runs}) > 1:
+    elif len({_judged_on(run) for run in runs}) > 1:
         warnings.append(
             "The runs were judged on different images (their splits differ), so their metrics differ for that alone."
         )
@@ -117,7 +120,8 @@ def _warnings(runs: Sequence[RunFolder], rows: Sequence[dict[str, Any]]) -> list
     return warnings
 
 
-def _judged_images(run: RunFolder) -> frozenset[str]:
+def _judged_on(run: RunFolder) -> tuple[str, frozenset[str]]:
+    """Return the fingerprint of the data and the images of it that the run was judged on."""
     table, info = run.split(), run.info()
     split = "test" if info.dataset.counts.get("test") else info.dataset.monitored_split
-    return frozenset(table.filter(table["split"] == split)["image"])
+    return info.dataset.fingerprint, frozenset(table.filter(table["split"] == split)["image"])

@@ -8,6 +8,8 @@ from viewfinder.run import RunFolder
 from viewfinder.tasks import Metric
 from viewfinder.tasks import get as task_of
 
+LEAST_STEPS, LEAST_SECONDS = 3, 5.0  # one or the other is seen before a time is told
+
 
 @dataclass
 class TrainingProgress:
@@ -33,6 +35,8 @@ class TrainingProgress:
     device: str = ""
     epoch_seconds: list[float] = field(default_factory=list)
     _epoch_began: float = 0.0
+    _first_step: Step | None = None
+    _last_step: Step | None = None
 
     @classmethod
     def of(cls, design: Design) -> "TrainingProgress":
@@ -57,9 +61,11 @@ class TrainingProgress:
                 self.epoch, self.epochs, self.steps, self.images = event.epoch, event.epochs, event.steps, event.images
                 self.monitored_split, self.device = event.monitored_split, event.device
                 self.step, self.judging, self._epoch_began = 0, None, event.time
+                self._first_step = self._last_step = None
             case Step():
                 self.epoch, self.step, self.steps, self.loss = event.epoch, event.step, event.steps, event.loss
                 self.images_per_second, self.judging = event.images_per_second, None
+                self._first_step, self._last_step = self._first_step or event, event
             case Evaluating():
                 self.judging = (event.split, event.done, event.images)
             case Epoch():
@@ -70,7 +76,8 @@ class TrainingProgress:
     def seconds_left(self) -> float | None:
         """Return the time until the last epoch is done, unless early stopping ends it sooner; None: not known.
 
-        In the first epoch it follows from the speed of the steps, later from how long whole epochs took.
+        In the first epoch it follows from the steps after the first, which takes much longer than any other, as soon
+        as a few of them are done; later from how long whole epochs took.
         """
         epoch = self._seconds_an_epoch()
         if epoch is None:
@@ -83,9 +90,11 @@ class TrainingProgress:
         if self.epoch_seconds:
             recent = self.epoch_seconds[-3:]
             return sum(recent) / len(recent)
-        if self.images_per_second and self.images:
-            return self.images / self.images_per_second
-        return None
+        if self._first_step is None or self._last_step is None:
+            return None
+        steps, seconds = (self._last_step.step - self._first_step.step, self._last_step.time - self._first_step.time)
+        enough = steps >= LEAST_STEPS or (steps and seconds >= LEAST_SECONDS)
+        return self.steps * seconds / steps if enough else None
 
     def _finish_epoch(self, event: Epoch) -> None:
         self.epoch, self.step, self.judging = event.epoch, self.steps, None

@@ -50,9 +50,10 @@ def reported(drawn: Mapping[str, Any]) -> None:
 
 def across(drawn: Mapping[str, Any]) -> dict[str, Any]:
     """Return the x axis of a chart of report.json; one of epochs has whole numbers only."""
-    low, high = drawn["x_range"] or (None, None)
     if drawn["whole_x"] and drawn["x_range"]:
-        return axis(drawn["x_label"], min=floor(low), max=ceil(high), minInterval=1)
+        first, last = drawn["x_range"]
+        return axis(drawn["x_label"], min=floor(first), max=ceil(last), minInterval=1)
+    low, high = drawn["x_range"] or (None, None)
     return axis(drawn["x_label"], min=low, max=high, scale=True)
 
 

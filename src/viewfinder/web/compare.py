@@ -6,6 +6,7 @@ from typing import Any
 from nicegui import ui
 
 from viewfinder import tasks
+from viewfinder.errors import InputError, NotFoundError
 from viewfinder.report.summary import duration
 from viewfinder.run import RunFolder
 from viewfinder.service import comparing
@@ -14,8 +15,9 @@ from viewfinder.service.library import runs
 from viewfinder.service.library.library import Library
 from viewfinder.store import Analysis, Run
 from viewfinder.web.chart import axis, chart, line
-from viewfinder.web.frame import card, heading, off_loop, page
+from viewfinder.web.frame import card, heading, link_button, off_loop, page
 from viewfinder.web.tables import link_cells, table
+from viewfinder.words import score
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,13 @@ def content(library: Library, identities: list[str]) -> Content:
 
 async def compare(library: Library, identities: list[str]) -> None:
     """Build the page; the runs stand in the address."""
-    found = await off_loop(content, library, identities)
+    try:
+        found = await off_loop(content, library, identities)
+    except NotFoundError:
+        raise
+    except InputError as error:
+        await _refused(library, identities, str(error))
+        return
     first = found.analyses[0]
     with page("Compare", [(first.name, f"/analyses/{first.id}"), ("Runs", f"/analyses/{first.id}/runs")]):
         heading("Compare")
@@ -51,6 +59,19 @@ async def compare(library: Library, identities: list[str]) -> None:
         _designs(found)
 
 
+async def _refused(library: Library, identities: list[str], why: str) -> None:
+    """Say why runs cannot be compared, with the way back to them."""
+    row = await off_loop(library.get, Run, identities[0]) if identities else None
+    with page("Compare"):
+        heading("These cannot be compared")
+        with card("items-start"):
+            ui.label(why).props("role=alert").classes("vf-cell")
+            if row:
+                link_button("Back to the runs", f"/analyses/{row.analysis_id}/runs", "arrow_back")
+            else:
+                link_button("Home", "/", "home")
+
+
 def _facts(found: Content) -> None:
     """Say what stands for which run."""
     rows = [
@@ -59,6 +80,7 @@ def _facts(found: Content) -> None:
             "name": row.name,
             "href": f"/runs/{row.id}",
             "analysis": analysis.name,
+            "place": f"/analyses/{analysis.id}",
             "model": facts["model"],
             "state": facts["status"],
             "epochs": f"{facts['epochs_done']}, best {facts['best_epoch'] or '–'}",
@@ -75,7 +97,9 @@ def _facts(found: Content) -> None:
     }  # fmt: skip
     with card():
         with ui.element("div").classes("w-full overflow-x-auto"):
-            link_cells(table(columns, rows), "name")
+            shown = table(columns, rows, stacked=True)
+            link_cells(shown, "name")
+            link_cells(shown, "analysis", "place")
         for warning in found.compared["warnings"]:
             ui.label(warning).classes("vf-wrong").props("role=note")
 
@@ -102,7 +126,7 @@ def _chance(one: dict[str, Any], found: Content) -> None:
     other, first = found.rows[one["run"]], found.rows[0]
     with ui.column().classes("gap-1 w-full"):
         names = f"{comparing.letter(one['run'])} ({other.name}) against A ({first.name})"
-        ui.label(names).classes("font-bold")
+        ui.label(names).classes("font-bold vf-cell")
         if one["reason"]:
             ui.label(one["reason"])
             return
@@ -122,7 +146,7 @@ def _metrics(found: Content) -> None:
     for one in found.compared["metrics"]:
         title = known[one["metric"]].title if one["metric"] in known else one["metric"].replace("_", " ")
         texts = {
-            name: "–" if value is None else f"{value:.4f}{' ★' if number in one['best'] else ''}"
+            name: f"{score(value)}{' ★' if number in one['best'] else ''}"
             for number, (name, value) in enumerate(zip(letters, one["values"], strict=True))
         }
         rows.append({"metric": title, **texts})
@@ -130,7 +154,21 @@ def _metrics(found: Content) -> None:
         heading("Metrics", 2)
         with ui.element("div").classes("w-full overflow-x-auto"):
             table({"metric": "Metric", **{name: name for name in letters}}, rows, right=letters)
-        ui.label("★ is the best.").classes("vf-soft text-sm")
+        ui.label(_measured_on(found.compared)).classes("vf-soft text-sm")
+
+
+def _measured_on(compared: dict[str, Any]) -> str:
+    """Say of which images the metrics are, and what a star means."""
+    judged = [(run["judged_on"], run["judged_images"]) for run in compared["runs"]]
+    told = [
+        f"{comparing.letter(number)} on {images:,} of the {split} split"
+        for number, (split, images) in enumerate(judged)
+        if split and images
+    ]
+    if not compared["same_images"]:
+        return f"Each run was measured on test images of its own: {', '.join(told)}. So none is marked as the best."
+    same = next((f"All on the same {images:,} images of the {split} split. " for split, images in judged if split), "")
+    return f"{same}★ is the best."
 
 
 def _designs(found: Content) -> None:

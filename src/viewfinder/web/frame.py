@@ -20,8 +20,9 @@ STYLE = Path(__file__).with_name("style.css")
 
 
 @contextmanager
-def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
-    """Lay out a page; `path` holds (text, address) of the pages above it."""
+def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[list[ui.link]]:
+    """Lay out a page; `path` holds (text, address) of the pages above it. Give the links to them."""
+    above = []
     ui.page_title(f"{title} · Viewfinder")
     ui.add_css(STYLE)
     ui.colors(primary="#2563c9")
@@ -30,10 +31,10 @@ def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
         with ui.row().classes("vf-path items-center no-wrap grow"):
             for text, address in path:
                 ui.label("/").classes("vf-soft")
-                ui.link(text, address)
+                above.append(ui.link(text, address))
         _places()
     with ui.column().classes("vf-page gap-5"):
-        yield
+        yield above
 
 
 def _places() -> None:

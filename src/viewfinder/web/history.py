@@ -97,7 +97,7 @@ class _Runs:
             with ui.element("div").classes("w-full overflow-x-auto"):
                 self.table = table(
                     columns, rows, right=("score", "epochs", "time"), by=by, key="id", selection="multiple",
-                    on_select=self._show,
+                    on_select=self._show, stacked=True,
                 )  # fmt: skip
             for slot, template in (
                 ("body-cell-name", NAME), ("body-cell-actions", ACTIONS), ("header-selection", SELECT_ALL),

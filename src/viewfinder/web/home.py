@@ -21,6 +21,7 @@ class Content:
     datasets: list[Dataset]
     analyses: list[Analysis]
     runs: list[Run]
+    unfinished: list[Run]
     imports: list[Import]
     models: list[Saved]
 
@@ -28,8 +29,8 @@ class Content:
 def content(library: Library) -> Content:
     """Read what there is."""
     return Content(
-        datasets.datasets(library), analyses.analyses(library), runs.runs(library), imports.unfinished(library),
-        all_saved(library),
+        datasets.datasets(library), analyses.analyses(library), runs.runs(library), runs.unfinished(library),
+        imports.unfinished(library), all_saved(library),
     )  # fmt: skip
 
 
@@ -38,7 +39,7 @@ async def home(library: Library, trashed: str | None = None) -> None:
     found = await off_loop(content, library)
     with page("Home"):
         await undo_bar(library, trashed, "/")
-        _running([one for one in found.runs if one.state in ("queued", "running")])
+        _running(found.unfinished)
         _imports(found.imports)
         _models(found.models)
         _analyses(found)

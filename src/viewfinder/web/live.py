@@ -14,8 +14,10 @@ from viewfinder.store import Analysis
 from viewfinder.web.chart import axis, chart, line
 from viewfinder.web.frame import card, fact, heading, link_button, off_loop, page
 from viewfinder.web.undo import delete_button
+from viewfinder.words import score
 
 REFRESH_S = 1.0
+REFRESH_OVER_S = 5.0  # of a run that is over only the name changes, or it is resumed
 MORE = 10  # epochs
 AXES = (axis("epoch", min=0), axis(scale=True))
 WORDS = {
@@ -37,9 +39,9 @@ class RunPage:
     async def build(self) -> None:
         """Build the page, and keep it up to date."""
         path = [(self.analysis.name, f"/analyses/{self.analysis.id}"), (self.now.row.name, f"/runs/{self.now.row.id}")]
-        with page(self.now.row.name, path):
+        with page(self.now.row.name, path) as links:
             with ui.row().classes("w-full items-center justify-between"):
-                heading(self.now.row.name)
+                self.names = [heading(self.now.row.name), links[-1]]
                 with ui.row().classes("gap-2"):
                     self._buttons()
             self._standing()
@@ -60,7 +62,7 @@ class RunPage:
                 self.facts = {
                     name: fact(title, "–")
                     for name, title in (
-                        ("epoch", "Epoch"), ("metric", self.metric.title), ("speed", "Images/s"),
+                        ("epoch", "Epoch"), ("metric", f"Best {self.metric.title}"), ("speed", "Images/s"),
                         ("left", "Time left"), ("patience", "Patience left"),
                     )
                 }  # fmt: skip
@@ -76,13 +78,16 @@ class RunPage:
             with card():
                 heading("Loss", 2)
                 self.losses = chart([line("training", [], showSymbol=False), line(f"{self.split} split", [])], *AXES)
+                _until(self.losses, "step")
             with card():
                 heading(f"{self.metric.title} on the {self.split} split", 2)
                 most = 1 if self.metric.higher_is_better else None
                 self.metrics = chart([line(self.metric.title, [])], AXES[0], axis(scale=True, max=most))
+                _until(self.metrics, "epoch")
             with card():
                 heading("Learning rate", 2)
                 self.rates = chart([line("learning rate", [], showSymbol=False)], AXES[0], axis())
+                _until(self.rates, "step")
             with card():
                 heading("Log", 2)
                 self.log = ui.log(max_lines=200).classes("w-full h-52").props("tabindex=0")
@@ -103,14 +108,19 @@ class RunPage:
         return self.now.info.dataset.monitored_split
 
     async def _refresh(self) -> None:
-        self.now = await off_loop(now, self.library, self.now.row.id)
-        self._show()
-        if self.now.state in runs.FINAL and (self.now.reported or self.now.state == "failed"):
+        try:
+            self.now = await off_loop(now, self.library, self.now.row.id)
+        except InputError as error:  # it was deleted
+            self.error.text = str(error)
             self.timer.deactivate()
+            return
+        self._show()
+        done = self.now.over and (self.now.reported or self.now.state == "failed")
+        self.timer.interval = REFRESH_OVER_S if done else REFRESH_S
 
     def _show(self) -> None:
         progress, state = self.now.watched.progress, self.now.state
-        over = state in runs.FINAL
+        over = self.now.over
         part = (progress.epoch - 1 + progress.step / max(progress.steps, 1)) / max(progress.epochs, 1)
         share = 1.0 if state == "finished" else max(0.0, part)
         self.state.text = WORDS[state] + (f": {self.now.info.reason}" if over and self.now.info.reason else "")
@@ -120,7 +130,7 @@ class RunPage:
         self.bar.value = round(share, 3)
         left = progress.seconds_left()
         self.facts["epoch"].text = f"{progress.epoch} of {progress.epochs}" if progress.epoch else "–"
-        self.facts["metric"].text = f"{progress.best[0]:.3f}" if progress.best else "–"
+        self.facts["metric"].text = self._best()
         self.facts["speed"].text = f"{progress.images_per_second:.3g}" if progress.images_per_second else "–"
         self.facts["left"].text = "–" if over or not left else _minutes(left)
         self.facts["patience"].text = "–" if progress.patience_left is None else str(progress.patience_left)
@@ -131,23 +141,42 @@ class RunPage:
         self.delete.visible = over
         self.trial.visible = self.now.info.best_epoch is not None
         self.resume.visible, self.more.visible = state in ("stopped", "failed"), state == "finished"
+        for label in self.names:
+            label.text = self.now.row.name
         title = self.now.row.name if over else f"{share:.0%} {self.now.row.name}"
         ui.page_title(f"{title} · Viewfinder")
         self._draw()
-        self.latest.show(self.now.latest)
+        self.latest.show(self.now.latest, self.now.info.best_epoch if over else None)
         for note in self.now.watched.notes[self.told :]:
             self.log.push(note)
         self.told = len(self.now.watched.notes)
 
     def _better(self) -> str:
-        """Return how the latest epoch compares with guessing, where that makes sense and an epoch is done."""
-        guess, epochs = self.now.guessing, self.now.epochs
-        column = f"{self.split}_{guess['metric']}" if guess else ""
-        if not guess or not epochs.height or epochs[column][-1] is None:
+        """Return how an epoch compares with guessing: the latest, and of a run that is over the one that is kept."""
+        guess, row = self.now.guessing, self._epoch()
+        if row is None:
             return ""
-        value, name = epochs[column][-1], tasks.get(self.now.task).metrics[guess["metric"]].title.lower()
+        kept = f"The model kept is that of epoch {row['epoch']}. " if self.now.over else ""
+        value = row[f"{self.split}_{guess['metric']}"] if guess else None
+        if guess is None or value is None:
+            return kept
+        name = tasks.get(self.now.task).metrics[guess["metric"]].title.lower()
         verdict = "Better" if value > guess["value"] else "No better"
-        return f"{verdict} than guessing: {name} {value:.2f} against {guess['value']:.2f}."
+        said = f"{verdict} than guessing: {name} {score(value)} against {score(guess['value'])}."
+        return kept + said if kept else f"Epoch {row['epoch']}: {said[0].lower()}{said[1:]}"
+
+    def _epoch(self) -> dict[str, Any] | None:
+        """Return the row of the latest epoch, of a run that is over that of the kept one; None before the first."""
+        epochs = self.now.epochs
+        if self.now.over and epochs.height:
+            kept = self.now.info.best_epoch
+            epochs = epochs.filter(epochs["epoch"] == (0 if kept is None else kept))
+        return epochs.row(-1, named=True) if epochs.height else None
+
+    def _best(self) -> str:
+        """Return the optimised metric in the best epoch so far, of a run that is over in the one that is kept."""
+        kept, best = self._epoch() if self.now.over else None, self.now.watched.progress.best
+        return score(kept[f"{self.split}_{self.metric.name}"] if kept else best[0] if best else None)
 
     def _draw(self) -> None:
         epochs = self.now.epochs
@@ -185,12 +214,16 @@ class Latest:
         self.words = ui.label("They are shown when the first epoch is done.").classes("vf-soft")
         self.gallery = ui.element("div").classes("vf-gallery")
 
-    def show(self, judged: Judged | None) -> None:
-        """Show what an epoch says, if it is another."""
+    def show(self, judged: Judged | None, kept: int | None) -> None:
+        """Show what an epoch says, if it is another, and say so where the epoch that is `kept` is another one."""
         epoch = int(judged.answers["epoch"][0]) if judged and judged.answers.height else 0
-        if judged is None or epoch == self.epoch:
+        if judged is None or not epoch:
             return
-        self.epoch, self.words.text = epoch, f"After epoch {epoch}."
+        last = f"After epoch {epoch}, the last one; the model kept is that of epoch {kept}."
+        self.words.text = last if kept not in (None, epoch) else f"After epoch {epoch}."
+        if epoch == self.epoch:
+            return
+        self.epoch = epoch
         self.gallery.clear()
         with self.gallery:
             for row in range(judged.answers.height):
@@ -208,8 +241,15 @@ class Latest:
                     ui.label("right" if truth == said else f"it is {truth}")
 
 
+def _until(chart: ui.echart, what: str) -> None:
+    """Say in place of an empty chart when it is drawn."""
+    label = ui.label(f"Drawn when the first {what} is done.").classes("vf-soft")
+    label.bind_visibility_from(chart, "visible", backward=lambda drawn: not drawn)
+
+
 def _plot(chart: ui.echart, data: list[list[Any]]) -> None:
-    """Update a chart if its data changed: an update sends all of it."""
+    """Update a chart if its data changed: an update sends all of it. One without data is not shown."""
+    chart.visible = any(data)
     series = chart.options["series"]
     if [one["data"] for one in series] != data:
         for one, points in zip(series, data, strict=True):

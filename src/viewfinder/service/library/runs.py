@@ -67,9 +67,15 @@ def runs(library: Library, analysis: Analysis | None = None, state: str | None =
 def to_compare(library: Library, identities: Sequence[str]) -> list[Run]:
     """Return runs by their ids, each once; raise InputError unless they are few enough to be seen side by side."""
     wanted = list(dict.fromkeys(identities))
-    if not 2 <= len(wanted) <= MOST_COMPARED:
-        raise InputError(f"Choose 2 to {MOST_COMPARED} runs to compare; {len(wanted)} were chosen.")
-    return [library.get(Run, identity) for identity in wanted]
+    choose = f"Choose 2 to {MOST_COMPARED} runs to compare"
+    if len(wanted) > MOST_COMPARED:
+        raise InputError(f"{choose}; {len(wanted)} were chosen.")
+    rows = [library.get(Run, identity) for identity in wanted]
+    if len(rows) == 1 and len(identities) > 1:
+        raise InputError(f"'{rows[0].name}' was chosen to be compared with itself. {choose}, each another one.")
+    if len(rows) < 2:
+        raise InputError(f"{choose}; only '{rows[0].name}' was chosen." if rows else f"{choose}; none was chosen.")
+    return rows
 
 
 def folder(library: Library, run: Run) -> RunFolder:
@@ -83,8 +89,8 @@ def info(library: Library, run: Run) -> RunInfo:
 
 
 def unfinished(library: Library) -> list[Run]:
-    """Return the runs that are queued or running, the oldest first."""
-    query = sa.select(Run).where(Run.state.not_in(FINAL)).order_by(Run.created)
+    """Return the runs that are running, then those that are queued in the order in which they start."""
+    query = sa.select(Run).where(Run.state.not_in(FINAL)).order_by(Run.state != "running", Run.created)
     with library.database.reading() as session:
         return list(session.scalars(query))
 

@@ -34,6 +34,11 @@ class Now:
         """The state as the user should see it: the row's until the trainer has begun."""
         return self.info.status if self.row.state != "stopped" else "stopped"
 
+    @property
+    def over(self) -> bool:
+        """Whether it is over, for now: it may be resumed."""
+        return self.state in runs.FINAL
+
 
 def now(library: Library, identity: str) -> Now:
     """Read where a run stands; raise NotFoundError when there is none, RunError when its folder is lost."""
