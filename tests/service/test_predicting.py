@@ -178,6 +178,21 @@ def test_evaluate_measures_boxes(squares_run, squares, tmp_path):
     assert 0 <= found.metrics["map_50"] <= 1
 
 
+def test_evaluate_warns_of_images_that_the_model_was_trained_on(colors_run, colors, tmp_path):
+    def warned(source, name):
+        findings = evaluate(colors_run, source, tmp_path / name).report["data"]["diagnostics"]
+        return [one["examples"][0]["reason"] for one in findings if one["kind"] == "trained_on"]
+
+    shutil.copytree(colors, tmp_path / "copy")
+    for name, source in (("itself", colors), ("a copy", tmp_path / "copy")):
+        assert warned(source, name) == ["The model was trained on 24 of the 30 images: the metrics are too good."]
+    split = colors_run.split()
+    for part, count in (("train", 24), ("test", 0)):
+        rows = split.filter(pl.col("split") == part).select((f"{colors}/" + pl.col("image")).alias("image"), "label")
+        rows.write_csv(tmp_path / f"{part}.csv")
+        assert len(warned(tmp_path / f"{part}.csv", part)) == bool(count)
+
+
 def test_evaluate_needs_a_class_that_the_model_knows(colors_run, tmp_path):
     for name in ("x", "y"):
         (tmp_path / "data" / name).mkdir(parents=True)

@@ -19,6 +19,7 @@ from viewfinder.service.predicting import infer
 from viewfinder.service.preparing import free_folder, refuse_used
 from viewfinder.service.source import Progress, Source, load
 from viewfinder.service.training import open_run
+from viewfinder.words import plural
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def evaluate(
     paths = {data.path(image).as_posix(): image for image in truth["image"]}
     found = infer(run, list(paths), predicting)
     predictions = found.table.with_columns(pl.col("image").replace_strict(paths, return_dtype=pl.String))
-    diagnostics = (*unknown, *data.diagnostics, *(_renamed(one, paths) for one in found.diagnostics))
+    seen = _trained_on(run, data, truth["image"].to_list())
+    diagnostics = (*seen, *unknown, *data.diagnostics, *(_renamed(one, paths) for one in found.diagnostics))
     name = f"{run.path.resolve().name}-on-{data.name}"
     folder = folder or free_folder("evaluations", name, time.time())
     return _written(
@@ -103,6 +105,18 @@ def _known(data: Dataset, classes: tuple[str, ...]) -> tuple[pl.DataFrame, list[
         for name in unknown
     ]
     return kept.images.select("image", data.target.column), findings
+
+
+def _trained_on(run: RunFolder, data: Dataset, images: list[str]) -> list[Diagnostic]:
+    """Return a warning when the model was trained on some of the images: by what is in them, or where they lie."""
+    info = run.info().dataset
+    learned = set(run.split().filter(pl.col("split") == "train")["image"])
+    if data.fingerprint != info.fingerprint:
+        learned = {(Path(info.root) / image).resolve().as_posix() for image in learned}
+        images = [data.path(image).resolve().as_posix() for image in images]
+    count = len(learned.intersection(images))
+    reason = f"The model was trained on {count:,} of the {plural(len(images), 'image')}: "
+    return [Diagnostic("warning", "trained_on", "", reason + "the metrics are too good.")] if count else []
 
 
 def _renamed(found: Diagnostic, paths: dict[str, str]) -> Diagnostic:
