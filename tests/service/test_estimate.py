@@ -1,5 +1,7 @@
 """The expected time and memory, against hand-computed multiply-adds."""
 
+import sys
+
 import pytest
 
 from viewfinder import catalogue
@@ -68,15 +70,19 @@ def test_early_stopping_makes_it_an_upper_limit():
     assert not estimate(off, 10, 2, speed=lambda: 1.0).may_end_early
 
 
-def test_no_time_is_promised_for_another_device(monkeypatch):
-    gpu = design().model_copy(update={"runtime": design().runtime.model_copy(update={"devices": "cuda:0"})})
-    assert estimate(gpu, 10, 2).seconds is None
-    assert estimate(gpu, 10, 2).memory_mb > 0
-    auto = design().model_copy(update={"runtime": design().runtime.model_copy(update={"devices": "auto"})})
-    monkeypatch.setattr(module.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
-    assert estimate(auto, 10, 2).seconds is None
-    monkeypatch.setattr(module.shutil, "which", lambda name: None)
-    assert estimate(auto, 10, 2, speed=lambda: 1.0).seconds is not None
+@pytest.mark.skipif(sys.platform == "win32", reason="stands a shell script in for nvidia-smi")
+def test_no_time_is_promised_for_another_device(monkeypatch, tmp_path):
+    def on(devices):
+        return design().model_copy(update={"runtime": design().runtime.model_copy(update={"devices": devices})})
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for devices in ("auto", "cpu", "cuda:0"):  # without a GPU the CPU is used
+        assert estimate(on(devices), 10, 2, speed=lambda: 1.0).seconds is not None
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho '0, GPU, 100, 10, 5'\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    for devices in ("auto", "cuda:0"):
+        assert estimate(on(devices), 10, 2).seconds is None
+        assert estimate(on(devices), 10, 2).memory_mb > 0
 
 
 def test_every_model_of_the_catalogue_can_be_estimated():

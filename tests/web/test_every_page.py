@@ -95,7 +95,8 @@ def opened(press, name):
     def does(page):
         page.get_by_role("button", name=press, exact=True).click()
         page.get_by_role("dialog").get_by_role("heading", name=name).wait_for()
-        page.wait_for_function("document.getAnimations().length === 0")  # it fades in
+        # It fades in. What follows a scroll bar never ends.
+        page.wait_for_function("!document.getAnimations().some((one) => one.timeline === document.timeline)")
         page.wait_for_function("!document.querySelector('[class*=q-transition--]')")
 
     return does
@@ -127,7 +128,8 @@ def settled(page):
         """async () => {
             await document.fonts.ready;
             for (const _ of [1, 2, 3]) await new Promise(requestAnimationFrame);
-            await Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations < 9)
+            await Promise.all(document.getAnimations()
+                .filter((one) => one.timeline === document.timeline && one.effect.getTiming().iterations < 9)
                 .map((one) => one.finished.catch(() => null)));
         }"""
     )

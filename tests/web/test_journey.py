@@ -26,10 +26,10 @@ def test_the_first_model_is_three_clicks_away(server, page):
     choose(page, "Retrained layers", "1")  # what follows follows
     expect(page.get_by_role("status")).to_contain_text("Retrains 1 of 9 layers")
     choose(page, "Epochs", "0")
-    expect(page.get_by_role("alert").filter(has_text="training.epochs")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="'0' is not possible")).to_be_visible()
     choose(page, "Epochs", "1")
     choose(page, "Input size (px)", "32")
-    expect(page.get_by_role("alert").filter(has_text="training.epochs")).to_be_hidden()
+    expect(page.get_by_role("alert").filter(has_text="'0' is not possible")).to_be_hidden()
     page.reload()
     expect(page.get_by_label("Epochs", exact=True)).to_have_value("1")
 
