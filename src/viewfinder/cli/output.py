@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from viewfinder.words import visible
+from viewfinder.words import score, visible
 
 
 class NotShownError(Exception):
@@ -56,7 +56,7 @@ def text(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case float():
-            return f"{value:.4f}" if math.isfinite(value) else "–"
+            return score(value) if math.isfinite(value) else "–"
         case int():
             return f"{value:,}"
         case list() | tuple():

@@ -113,7 +113,8 @@ def _warnings(runs: Sequence[RunFolder], rows: Sequence[dict[str, Any]]) -> list
         warnings.append("The runs were trained on different data, so their metrics cannot be compared.")
     elif len({_judged_on(run) for run in runs}) > 1:
         warnings.append(
-            "The runs were judged on different images (their splits differ), so their metrics differ for that alone."
+            "The runs were judged on different images (their splits differ): "
+            "the same model would have other metrics on each."
         )
     if len({row["judged_on"] for row in rows if row["judged_on"]}) > 1:
         warnings.append("The metrics are of different splits: see 'judged on'.")

@@ -17,6 +17,7 @@ from viewfinder.store import Analysis, Run
 from viewfinder.web.frame import card, heading, link_button, off_loop, page, titled_dialog
 from viewfinder.web.tables import table
 from viewfinder.web.undo import delete, undo_bar
+from viewfinder.words import score
 
 COLUMNS = {
     "name": "Name", "state": "State", "score": "Best", "model": "Model", "epochs": "Epochs", "time": "Time",
@@ -147,10 +148,9 @@ def _metric_title(entries: list[Entry]) -> str:
 
 
 def _row(one: Entry, reported: bool) -> dict[str, Any]:
-    mixed = "–" if one.score is None else f"{one.score:.4f}"
     return {
         "id": one.row.id, "name": one.row.name, "notes": one.row.notes, "error": one.error, "state": one.state,
-        "score": mixed, "score_value": one.score, "model": one.model, "epochs": one.epochs,
+        "score": score(one.score), "score_value": one.score, "model": one.model, "epochs": one.epochs,
         "time": duration(one.seconds) if one.seconds else "–", "seconds": one.seconds,
         "when": moment(one.row.created).removesuffix(" UTC"), "created": one.row.created, "result": reported,
     }  # fmt: skip
