@@ -26,7 +26,8 @@ class Task:
     """What a model is asked: which metrics judge it, which models can answer, which code trains it.
 
     `default_model` is trained when nothing is chosen; `bundled_model` when that one's weights cannot be had.
-    Fewer than `least_classes` cannot be told apart. `class_weights` says whether the loss can weigh classes.
+    Fewer than `least_classes` cannot be told apart. `class_weights` says whether the loss can weigh classes,
+    `frozen_apart` whether frozen layers can be computed apart from the others.
     `overrides` are the defaults of the design that differ for this task, nested as in a design file. `engine` is a
     dotted name, so that this table does not import torch.
     """
@@ -40,6 +41,7 @@ class Task:
     engine: str
     least_classes: int = 1
     class_weights: bool = False
+    frozen_apart: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -71,6 +73,7 @@ CLASSIFICATION = Task(
     engine="viewfinder.engine.classification:Classification",
     least_classes=2,
     class_weights=True,
+    frozen_apart=True,
 )
 
 DETECTION = Task(

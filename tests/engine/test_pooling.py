@@ -59,9 +59,17 @@ def test_boxes_of_every_size_have_the_map_that_torchvision_takes(scale):
     assert agree(*both([boxes[:150], boxes[150:]], size=size))
 
 
-def test_without_boxes_there_is_nothing(monkeypatch):
+def test_without_boxes_there_is_nothing():
     pooled = PyramidPool(NAMES, 7, 2)({n: torch.rand(1, 3, 8, 8) for n in NAMES}, [torch.zeros(0, 4)], [(32, 32)])
     assert pooled.shape == (0, 3, 7, 7)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_box_that_is_no_number_disturbs_no_other(bad):
+    maps = {n: torch.rand(1, 3, 64 // s, 64 // s) for n, s in zip(NAMES, (1, 2, 4, 8), strict=True)}
+    good = torch.tensor([[1.0, 1, 20, 20]])
+    pooled = PyramidPool(NAMES, 7, 2)(maps, [torch.cat([torch.tensor([[0.0, 0, bad, 10]]), good])], [(256, 256)])
+    assert torch.equal(pooled[1:], PyramidPool(NAMES, 7, 2)(maps, [good], [(256, 256)]))
 
 
 def test_it_repeats_to_the_bit():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from viewfinder import catalogue
 from viewfinder.catalogue import Model
+from viewfinder.engine import layers
 from viewfinder.errors import WeightsError
 
 
@@ -33,8 +34,9 @@ def family(row: Model) -> Family:
 
 
 def network(row: Model, classes: int, batch_norm: str) -> nn.Module:
-    """Return a network with random weights, in the memory format that convolutions run fastest in."""
+    """Return a network with random weights, with the memory format and the pooling that run fastest."""
     built = family(row).build(row, classes, batch_norm)
+    layers.average_globally(built)
     return built.to(memory_format=torch.channels_last)
 
 

@@ -26,7 +26,6 @@ class Detection:
     """Turns images with boxes into losses, and detections into boxes in pixels of the original image."""
 
     keep_statistics = True
-    takes_features = False
     judged_together = 1
 
     def __init__(self, row: Model, input_size: int, classes: Sequence[str], device: torch.device) -> None:

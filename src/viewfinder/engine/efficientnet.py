@@ -4,7 +4,7 @@ import torchvision
 from torch import Tensor, nn
 
 from viewfinder.catalogue import Model
-from viewfinder.engine.layers import average_globally, undecided
+from viewfinder.engine.layers import undecided
 
 
 class EfficientNet:
@@ -14,7 +14,6 @@ class EfficientNet:
     def build(row: Model, classes: int, batch_norm: str) -> nn.Module:
         """Return a network with random weights: float [n, 3, S, S] → logits [n, classes]."""
         network: nn.Module = getattr(torchvision.models, row.name)(weights=None, num_classes=classes)
-        average_globally(network)
         undecided(network.get_submodule("classifier.1"))  # type: ignore[arg-type]  # it is a Linear
         return network
 

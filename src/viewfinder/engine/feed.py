@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
+from viewfinder import tasks
 from viewfinder.catalogue import Model
 from viewfinder.design import Design, views
 from viewfinder.engine import layers
@@ -34,7 +35,7 @@ class Feed:
 
     def __enter__(self) -> "Feed":
         self._loader = self._open.enter_context(Loader(int(self.design.runtime.workers)))
-        may_be_apart = self._task.takes_features and self._retrained < len(self._row.layers)
+        may_be_apart = tasks.get(self.design.task).frozen_apart and self._retrained < len(self._row.layers)
         if may_be_apart and self.design.runtime.engine == "openvino":
             try:
                 self._convert()

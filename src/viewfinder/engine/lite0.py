@@ -4,7 +4,7 @@ import timm
 from torch import Tensor, nn
 
 from viewfinder.catalogue import Model
-from viewfinder.engine.layers import average_globally, undecided
+from viewfinder.engine.layers import undecided
 from viewfinder.errors import WeightsError
 
 ARCHITECTURE = "tf_efficientnet_lite0"
@@ -39,7 +39,6 @@ class EfficientNetLite0:
     def build(row: Model, classes: int, batch_norm: str) -> nn.Module:
         """Return a network with random weights: float [n, 3, S, S] → logits [n, classes]."""
         built = network(classes)
-        average_globally(built)
         undecided(built.get_submodule("classifier"))  # type: ignore[arg-type]  # it is a Linear
         return built
 

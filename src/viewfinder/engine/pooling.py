@@ -32,7 +32,8 @@ class PyramidPool(MultiScaleRoIAlign):  # type: ignore[misc]  # torchvision is n
     def _pooled(self, maps: Sequence[Tensor], boxes: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
         rows = torch.cat([one.permute(0, 2, 3, 1).flatten(0, 2) for one in maps]).float()
         image = torch.cat([torch.full((len(b),), i) for i, b in enumerate(boxes)])
-        indices, weights = self._lookup(maps, torch.cat(list(boxes)).float(), image, size)
+        finite = torch.cat(list(boxes)).float().nan_to_num(0, 0, 0)  # when a training diverges, its loss says so
+        indices, weights = self._lookup(maps, finite, image, size)
         pooled = functional.embedding_bag(indices, rows, mode="sum", per_sample_weights=weights)
         side = self.output_size[0]
         return pooled.view(-1, side, side, rows.shape[1]).permute(0, 3, 1, 2)

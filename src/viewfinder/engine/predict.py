@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from viewfinder import catalogue, events
+from viewfinder import catalogue, events, tasks
 from viewfinder.engine import device, layers, saved
 from viewfinder.engine.examples import Example, Item, Loader
 from viewfinder.engine.features import FeatureLoader
@@ -75,7 +75,7 @@ class Model:
     @functools.cached_property
     def _backbone(self) -> Graph | None:
         """The backbone as a graph, several times faster once it is converted; None where torch must do."""
-        if not self._task.takes_features or self.device.type != "cpu":
+        if not tasks.get(self.task).frozen_apart or self.device.type != "cpu":
             return None
         part = layers.frozen_part(self._network, self._row, 0)
         try:

@@ -28,13 +28,11 @@ class Batch:
 class TaskEngine(Protocol):
     """One for each row of `viewfinder.tasks`.
 
-    `keep_statistics`: pretrained backbone batch norms keep theirs. `takes_features`: the frozen layers can be computed
-    apart from the others. `judged_together`: how many images are judged at a
+    `keep_statistics`: pretrained backbone batch norms keep theirs. `judged_together`: how many images are judged at a
     time; no result depends on an image's neighbours.
     """
 
     keep_statistics: bool
-    takes_features: bool
     judged_together: int
 
     def __init__(self, row: Model, input_size: int, classes: Sequence[str], device: torch.device) -> None: ...

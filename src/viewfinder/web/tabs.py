@@ -116,7 +116,7 @@ def runtime(editing: Editing) -> None:
         editing.setting("runtime.devices")
         _device_warning(editing)
         editing.setting("runtime.precision")
-        if editing.dataset.task == "classification":  # of detectors no layer is computed apart
+        if tasks.get(editing.dataset.task).frozen_apart:
             _engine(editing)
         for name in ("views", "workers", "seed"):
             editing.setting(f"runtime.{name}")

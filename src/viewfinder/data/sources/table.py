@@ -6,19 +6,18 @@ A target is a class (text or a whole number) or, for detection, a JSON list of b
 import csv
 import io
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from viewfinder.data.boxes import Box, bounds_of
 from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.data.pixels import EXTENSIONS
 from viewfinder.data.sources.files import Tree, is_image
 from viewfinder.data.sources.listing import Item, Listing, error, info, quoted
+from viewfinder.data.sources.targets import FORMS, class_of
 from viewfinder.errors import SourceError, unknown
 
 KINDS = {
@@ -31,7 +30,6 @@ KINDS = {
 }
 IMAGE_NAMES = ("image", "image_path", "path", "file", "file_name", "filename", "filepath", "file_path", "img", "photo")
 TARGET_NAMES = ("label", "class", "target", "category", "labels", "class_name", "boxes", "objects", "annotations", "y")
-_NO_CATEGORY = "it has no category"
 _HEAD_BYTES = 1 << 20
 _MAX_CELL = 2**31 - 1
 _REPEATED = "_duplicated_"  # how polars marks a name that was there before
@@ -293,7 +291,10 @@ def _items(tree: Tree, table: Table, columns: Columns, findings: list[Diagnostic
     targets, names = table.values(columns.target), table.values(columns.image)
     groups = table.values(columns.group) if columns.group else [None] * len(names)
     form = FORMS[columns.task]
-    form.check(table, columns.target)
+    if problem := form.refuse(targets):
+        raise SourceError(
+            f"'{table.path}': column '{columns.target}' {problem} Its columns: {', '.join(table.columns)}."
+        )
     for number, name, target, group in zip(table.numbers, names, targets, groups, strict=True):
         row = f"row {number} of '{table.path.name}'"
         try:
@@ -308,17 +309,7 @@ def _items(tree: Tree, table: Table, columns: Columns, findings: list[Diagnostic
             findings.append(error(kind, image, f"{row.capitalize()} was left out: {problem}."))
             continue
         findings += [error(kind, image, f"{row.capitalize()}: {text}.") for kind, text in problems]
-        yield Item(**found, group=None if group is None else _class(group), origin=row)
-
-
-def _refuse_decimals(table: Table, column: str) -> None:
-    """Raise SourceError when a column holds decimal numbers, which are measurements rather than classes."""
-    floats = [value for value in table.values(column) if isinstance(value, float) and math.isfinite(value)]
-    if any(value != math.trunc(value) for value in floats):
-        raise SourceError(
-            f"'{table.path}': column '{column}' holds decimal numbers, which are not classes. "
-            f"Say which column holds the class with --target-column. Its columns: {', '.join(table.columns)}."
-        )
+        yield Item(**found, group=None if group is None else class_of(group), origin=row)
 
 
 def _image(tree: Tree, name: object) -> str:
@@ -331,79 +322,3 @@ def _image(tree: Tree, name: object) -> str:
     if len(found) > 1:
         raise ValueError(f"'{wanted}' could be any of {quoted(found)}")
     return found[0] if found else wanted.replace("\\", "/")
-
-
-Fields = tuple[dict[str, Any], list[tuple[str, str]]]  # the fields of an Item, and what was left out of it
-
-
-def _labelled(image: str, target: object, column: str) -> Fields:
-    label = "" if target is None else _class(target)
-    if not label:
-        raise ValueError(f"column '{column}' is empty")
-    return {"image": image, "label": label}, []
-
-
-def _class(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return str(int(value)) if math.isfinite(value) and value == int(value) else ""
-    if isinstance(value, (list, dict)):
-        raise ValueError(f"a class is one value, not {json.dumps(value, default=str)[:60]}")
-    return str(value).strip()
-
-
-def _boxed(image: str, target: object, column: str) -> Fields:
-    boxes, problems = [], []
-    for number, value in enumerate(_list(target, column), 1):
-        try:
-            boxes.append(_box(value))
-        except ValueError as problem:
-            kind = "unknown_class" if problem.args == (_NO_CATEGORY,) else "malformed_box"
-            problems.append((kind, f"box {number} was left out: {problem}"))
-    return {"image": image, "boxes": tuple(boxes)}, problems
-
-
-def _list(target: object, column: str) -> list[Any]:
-    if isinstance(target, list):
-        return target
-    if target is None or target == "":
-        raise ValueError(f"column '{column}' is empty; write [] for an image without objects")
-    try:
-        value = json.loads(target) if isinstance(target, str) else target
-    except (json.JSONDecodeError, RecursionError) as problem:
-        where = f" ({problem.msg}, column {problem.colno})" if isinstance(problem, json.JSONDecodeError) else ""
-        raise ValueError(f"column '{column}' is not JSON{where}") from None
-    if not isinstance(value, list):
-        raise ValueError(f"column '{column}' is not a JSON list of boxes")
-    return value
-
-
-def _box(value: object) -> Box:
-    if not isinstance(value, dict):
-        raise ValueError('a box is {"bbox": [xmin, ymin, width, height], "category": "cat"}')
-    category = value.get("category")
-    if category is None or isinstance(category, (list, dict)) or not str(category).strip():
-        raise ValueError(_NO_CATEGORY)
-    return Box(bounds_of(value.get("bbox")), _class(category))
-
-
-def _are_lists(sample: Sequence[Any]) -> bool:
-    lists = sum(isinstance(v, list) or (isinstance(v, str) and v.lstrip().startswith("[")) for v in sample)
-    return lists * 2 > len(sample)
-
-
-@dataclass(frozen=True)
-class Form:
-    """What the target column of a task holds, and how it is read."""
-
-    holds: str
-    fits: Callable[[Sequence[Any]], bool]
-    check: Callable[[Table, str], None]
-    read: Callable[[str, object, str], Fields]
-
-
-FORMS = {  # by task; the first that fits a column is the one that it holds
-    "detection": Form("lists of boxes", _are_lists, lambda table, column: None, _boxed),
-    "classification": Form("no lists of boxes", lambda sample: True, _refuse_decimals, _labelled),
-}
