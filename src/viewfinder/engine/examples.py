@@ -94,7 +94,7 @@ class Recipe:
         """How much larger than the network's input an image is kept.
 
         As much as the narrowest crop enlarges it, and a quarter more: resizing twice then takes no more than 3 % off
-        the mean difference of neighbouring pixels. Never more than twice.
+        the mean difference of neighbouring pixels. Never more than twice, as suffices for crops down to 0.4.
         """
         crop = self.augmentation.crop if self.augmentation else None
         crops = crop is not None and crop.enabled and crop.probability > 0

@@ -89,21 +89,23 @@ def learning(epochs: pl.DataFrame, split: str, metric: Metric, best: int | None,
                 marks=marks,
             )
         ),
-        _over_epochs(
-            Chart(
-                "learning_rate",
-                "Learning rate",
-                "How large the steps of learning were at the end of each epoch."
-                + (" Within epoch 1 it rose from near zero, which is not drawn." if warmup else ""),
-                "epoch",
-                "learning rate",
-                _columns(epochs, {"learning_rate": "learning rate"}),
-                y_range=None if _spans_tenfold(epochs) else (0.0, _largest(epochs["learning_rate"])),
-                log_y=_spans_tenfold(epochs),
-                marks=marks,
-            )
-        ),
+        _over_epochs(_rates(epochs, warmup, marks)),
     ]
+
+
+def _rates(epochs: pl.DataFrame, warmup: bool, marks: tuple[Mark, ...]) -> Chart:
+    rose = " Within epoch 1 it rose from near zero, which is not drawn." if warmup else ""
+    return Chart(
+        "learning_rate",
+        "Learning rate",
+        "How large the steps of learning were at the end of each epoch." + rose,
+        "epoch",
+        "learning rate",
+        _columns(epochs, {"learning_rate": "learning rate"}),
+        y_range=None if _spans_tenfold(epochs) else (0.0, _largest(epochs["learning_rate"])),
+        log_y=_spans_tenfold(epochs),
+        marks=marks,
+    )
 
 
 def _over_epochs(chart: Chart) -> Chart:

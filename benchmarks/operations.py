@@ -1,0 +1,102 @@
+"""What single operations of learning take on this processor: `python benchmarks/operations.py [--repetitions N]`.
+
+Prints milliseconds, forward and backward, the median of interleaved repetitions: of depthwise convolutions in fp32 and
+in bf16 (32 images), of the mean over the map with the activation and batch norm before it (32 images), and of pooling
+within 1,024 boxes.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.ops import MultiScaleRoIAlign
+
+from viewfinder.engine.layers import GlobalAverage
+from viewfinder.engine.pooling import PyramidPool
+
+DEPTHWISE = (  # channels, side of the map, kernel, stride
+    (32, 112, 3, 1), (96, 112, 3, 2), (144, 56, 3, 1), (144, 56, 5, 2), (240, 28, 5, 1), (480, 14, 3, 1),
+    (672, 14, 5, 2), (1152, 7, 5, 1), (1152, 7, 3, 1),
+)  # fmt: skip
+Ways = Mapping[str, Callable[[], Any]]
+
+
+def depthwise(channels: int, side: int, kernel: int, stride: int) -> Ways:
+    """Return the ways to compute a convolution of maps in bfloat16."""
+    layer = nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
+    maps = _maps(32, channels, side).bfloat16()
+
+    def way(weight: Callable[[], Tensor], convert: Callable[[Tensor], Tensor]) -> None:
+        x = maps.clone().requires_grad_()
+        y = functional.conv2d(convert(x), weight(), None, stride, kernel // 2, groups=channels).bfloat16()
+        y.backward(y.detach())  # type: ignore[no-untyped-call]
+
+    return {
+        "fp32": lambda: way(lambda: layer.weight, Tensor.float),
+        "bf16": lambda: way(layer.weight.bfloat16, lambda x: x),
+    }
+
+
+def mean() -> Ways:
+    """Return the ways to end a classifier's backbone."""
+    maps = _maps(32, 1280, 7).bfloat16()
+
+    def way(pool: nn.Module) -> None:
+        x = maps.clone().requires_grad_()
+        norm = nn.BatchNorm2d(1280)
+        pool(functional.silu(norm(x))).float().square().sum().backward()
+
+    return {"AdaptiveAvgPool2d": lambda: way(nn.AdaptiveAvgPool2d(1)), "GlobalAverage": lambda: way(GlobalAverage())}
+
+
+def pooling() -> Ways:
+    """Return the ways to pool within boxes of a pyramid over two images of 600 x 800."""
+    names, size = ["0", "1", "2", "3"], (608, 800)
+    strides = dict(zip(names, (4, 8, 16, 32), strict=True))
+    maps = {name: torch.randn(2, 256, size[0] // s, size[1] // s) for name, s in strides.items()}
+    maps = {name: one.contiguous(memory_format=torch.channels_last) for name, one in maps.items()}
+    centre, extent = torch.rand(1024, 2) * torch.tensor([800.0, 608.0]), torch.rand(1024, 2) * 100 + 8
+    boxes = torch.cat([centre - extent / 2, centre + extent / 2], 1).clamp(0, 600)
+
+    def way(kind: type[MultiScaleRoIAlign]) -> None:
+        given = {name: one.clone().requires_grad_() for name, one in maps.items()}
+        kind(names, 7, 2)(given, [boxes[:512], boxes[512:]], [size, size]).sum().backward()
+
+    return {"torchvision": lambda: way(MultiScaleRoIAlign), "ours": lambda: way(PyramidPool)}
+
+
+def _maps(count: int, channels: int, side: int) -> Tensor:
+    return torch.randn(count, channels, side, side).contiguous(memory_format=torch.channels_last)
+
+
+def measured(ways: Ways, repetitions: int) -> str:
+    """Return the median milliseconds of each way in words."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for repetition in range(repetitions + 1):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            if repetition:  # the first time takes longest
+                found[name].append(1000 * (time.perf_counter() - began))
+    return ", ".join(f"{name} {statistics.median(times):.3g} ms" for name, times in found.items())
+
+
+def main() -> None:
+    """Measure all operations and print them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repetitions", type=int, default=5)
+    repetitions = parser.parse_args().repetitions
+    for channels, side, kernel, stride in DEPTHWISE:
+        what = f"depthwise {channels}, {side} x {side}, kernel {kernel}, stride {stride}"
+        print(f"{what}: {measured(depthwise(channels, side, kernel, stride), repetitions)}", flush=True)
+    print(f"mean over the map: {measured(mean(), repetitions)}")
+    print(f"pooling within boxes: {measured(pooling(), repetitions)}")
+
+
+if __name__ == "__main__":
+    main()
