@@ -75,7 +75,8 @@ class ModelInfo(BaseModel):
     """model.json: what is needed to use model.safetensors, and where it comes from.
 
     `batch_norm`: "frozen" statistics of pretrained weights, or "live". `threshold`: least confidence of a detection,
-    None for other tasks. `mean` and `std` are of values in 0 … 1. `provenance`: run, design, data, versions.
+    None for other tasks. `mean` and `std` are of values in 0 … 1. `precision` and `engine` are those that it was judged
+    with; where a machine has them, it predicts with them too. `provenance`: run, design, data, versions.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -88,6 +89,8 @@ class ModelInfo(BaseModel):
     std: tuple[float, float, float]
     batch_norm: Literal["frozen", "live"]
     threshold: float | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+    engine: Literal["torch", "openvino"] = "torch"
     epoch: int
     provenance: dict[str, Any] = {}
 

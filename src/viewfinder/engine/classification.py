@@ -23,6 +23,7 @@ class Classification:
     """Turns images with a class into a loss, and logits into probabilities."""
 
     keep_statistics = False
+    judged_as_trained = False
     judged_together = 32
 
     def __init__(self, row: Model, input_size: int, classes: Sequence[str], device: torch.device) -> None:

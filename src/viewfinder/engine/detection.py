@@ -27,6 +27,7 @@ class Detection:
 
     keep_statistics = True
     judged_together = 1
+    judged_as_trained = True
 
     def __init__(self, row: Model, input_size: int, classes: Sequence[str], device: torch.device) -> None:
         self.row, self.input_size, self.classes, self.device = row, input_size, list(classes), device

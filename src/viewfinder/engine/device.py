@@ -19,7 +19,7 @@ def resolve(runtime: Runtime) -> Runtime:
     device = choose(runtime.devices)
     precision = runtime.precision
     if precision == "auto":
-        precision = "bf16" if _has_bf16(device) else "fp32"
+        precision = "bf16" if has_bf16(device) else "fp32"
     workers = min(MAX_WORKERS, max(1, cores() - 1)) if runtime.workers == "auto" else runtime.workers
     engine = runtime.engine
     if engine == "auto":
@@ -28,7 +28,7 @@ def resolve(runtime: Runtime) -> Runtime:
     return runtime.model_copy(update=changes)
 
 
-def _has_bf16(device: torch.device) -> bool:
+def has_bf16(device: torch.device) -> bool:
     """Return whether the device computes in bfloat16 itself, not by emulation."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())

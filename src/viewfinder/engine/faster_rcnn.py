@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -41,6 +42,30 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]  # torchvision is not
     def forward(self, x: Tensor) -> Tensor:
         """Return float [n, C, H, W], normalised by what is kept."""
         return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+Steps = list[tuple[nn.Module, str | None]]
+"""The modules of a backbone before its pyramid, in order, each with the name of the map that the pyramid gets."""
+
+
+def steps(network: nn.Module) -> Steps:
+    """Return the steps of a detector's backbone."""
+    backbone = network.get_submodule("backbone")
+    if isinstance(backbone, Lite0Pyramid):
+        return backbone.steps()
+    body = backbone.get_submodule("body")
+    assert isinstance(body, IntermediateLayerGetter)
+    return [(module, body.return_layers.get(name)) for name, module in body.named_children()]
+
+
+def taken(steps: Steps, x: Tensor) -> dict[str, Tensor]:
+    """Return the maps by name that steps make of what comes before the first."""
+    maps = {}
+    for module, name in steps:
+        x = module(x)
+        if name is not None:
+            maps[name] = x
+    return maps
 
 
 def _detector(row: Model, backbone: nn.Module, **settings: Any) -> nn.Module:
@@ -98,13 +123,14 @@ class Lite0Pyramid(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the maps of the pyramid by name, finest first."""
-        x, maps = self.body["bn1"](self.body["conv_stem"](images)), {}
-        for i, block in enumerate(self.body["blocks"].children()):
-            x = block(x)
-            if i in self.TAPS:
-                maps[str(i)] = x
-        pyramid: dict[str, Tensor] = self.fpn(maps)
+        pyramid: dict[str, Tensor] = self.fpn(taken(self.steps(), images))
         return pyramid
+
+    def steps(self) -> Steps:
+        """Return what comes before the pyramid."""
+        stem: Steps = [(self.body["conv_stem"], None), (self.body["bn1"], None)]
+        blocks = enumerate(self.body["blocks"].children())
+        return stem + [(block, str(i) if i in self.TAPS else None) for i, block in blocks]
 
 
 class Lite0:

@@ -9,7 +9,7 @@ from torch import nn
 from viewfinder import tasks
 from viewfinder.catalogue import Model
 from viewfinder.design import Design, views
-from viewfinder.engine import layers
+from viewfinder.engine import dense, layers
 from viewfinder.engine.examples import Item, Load, Loader, Recipe
 from viewfinder.engine.features import FeatureLoader
 from viewfinder.engine.graphs import Graph
@@ -35,22 +35,24 @@ class Feed:
 
     def __enter__(self) -> "Feed":
         self._loader = self._open.enter_context(Loader(int(self.design.runtime.workers)))
-        may_be_apart = tasks.get(self.design.task).frozen_apart and self._retrained < len(self._row.layers)
-        if may_be_apart and self.design.runtime.engine == "openvino":
+        if self.design.runtime.engine == "openvino" and self._retrained < len(self._row.layers):
             try:
-                self._convert()
-                self.network = layers.without_frozen(self._whole, self._row, self._retrained)
+                self.network = self._separated()
             except Exception as error:  # noqa: BLE001 - whatever OpenVINO cannot do on this machine, torch can
                 self._graphs.clear()
                 self.trouble = f"{type(error).__name__}: {error}"
         return self
 
-    def _convert(self) -> None:
-        """Make the frozen layers constant functions, for training and for judging."""
+    def _separated(self) -> nn.Module:
+        """Make the frozen layers constant functions, for training and for judging; return what else learns."""
+        kept, trained_in = self._home / "cache" / "graphs", str(self.design.runtime.precision)
+        if not tasks.get(self.design.task).frozen_apart:
+            return dense.learning(self._whole, trained_in, kept)
         part = layers.frozen_part(self._whole, self._row, self._retrained)
-        for precision in dict.fromkeys((str(self.design.runtime.precision), "fp32")):
+        for precision in dict.fromkeys((trained_in, "fp32")):
             size = int(self.design.training.input_size)
-            self._graphs[precision] = Graph(part, self._row, size, precision, self._home / "cache" / "graphs")
+            self._graphs[precision] = Graph(part, self._row, size, precision, kept)
+        return layers.without_frozen(self._whole, self._row, self._retrained)
 
     def __exit__(self, *exc: object) -> None:
         self._open.close()
@@ -64,6 +66,23 @@ class Feed:
         """Return which view of the training images an epoch uses; both are counted from 1."""
         return (epoch - 1) % self.views + 1 if self.views else epoch
 
+    @property
+    def judged_with(self) -> tuple[str, str]:
+        """The precision and the engine that images are judged with."""
+        runtime = self.design.runtime
+        return (str(runtime.precision), runtime.engine) if self._task.judged_as_trained else ("fp32", "torch")
+
+    def judging_network(self) -> nn.Module:
+        """Return what judges images now; it does not follow what is learned later."""
+        precision, engine = self.judged_with
+        if engine != "openvino" or self.trouble:
+            return self.network
+        try:
+            return dense.judging(self._whole, precision)
+        except Exception as error:  # noqa: BLE001 - whatever OpenVINO cannot do on this machine, torch can
+            self.trouble = f"{type(error).__name__}: {error}"
+            return self.network
+
     def training(self, items: Sequence[Item]) -> Load:
         """Return what loads the training images."""
         if "training" not in self._loads:
@@ -75,7 +94,7 @@ class Feed:
         return self._loads["training"]
 
     def judging(self, split: str, items: Sequence[Item]) -> Load:
-        """Return what loads the images of a split as they are, to be judged in fp32."""
+        """Return what loads the images of a split as they are, to be judged."""
         if split not in self._loads:
             recipe = self._task.recipe() if self._graphs else self._keeping(self._task.recipe(), items)
             self._loads[split] = self._load("fp32", recipe, items, 1)

@@ -28,8 +28,9 @@ def judge(
     items: Sequence[Item],
     load: Load,
     progress: Callable[[int, int], None] = lambda done, images: None,
+    precision: str = "fp32",
 ) -> Judgement:
-    """Judge images with a network in eval mode, in fp32.
+    """Judge images with a network in eval mode.
 
     `load` gives examples without augmentation; `progress` is told how many of how many are done.
     """
@@ -42,7 +43,7 @@ def judge(
         unreadable += [example for example in examples if example.error]
         readable = [example for example in examples if not example.error]
         for group in _of_one_shape(readable):
-            with torch.inference_mode():
+            with torch.inference_mode(), torch.autocast(task.device.type, torch.bfloat16, enabled=precision == "bf16"):
                 loss, found = task.judge(network, task.batch(group))
             names += [example.item.name for example in group]
             outputs += found

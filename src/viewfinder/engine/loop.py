@@ -297,7 +297,8 @@ class Trainer:
                 self._tell(events.Evaluating, split=split, done=done, images=images)
 
         items = self._items(split)
-        judgement = judge(self.feed.network, self.task, items, self.feed.judging(split, items), progress)
+        network, load = self.feed.judging_network(), self.feed.judging(split, items)
+        judgement = judge(network, self.task, items, load, progress, self.feed.judged_with[0])
         self._readable(judgement.unreadable)
         if not len(judgement.predictions):
             raise TrainingError(f"None of the images of the {split} split can be read any more.")
@@ -312,6 +313,7 @@ class Trainer:
 
     def _model_info(self, threshold: float | None) -> ModelInfo:
         data, epoch = self.info.dataset, len(self.progress.rows)
+        precision, engine = self.feed.judged_with
         provenance = {
             "run": self.run.path.name, "weights": self.info.weights_origin, "dataset": data.name,
             "fingerprint": data.fingerprint, "split": self.monitored, "versions": versions(),
@@ -320,7 +322,7 @@ class Trainer:
         return ModelInfo(
             model=self.row.name, task=self.design.task, classes=data.classes, input_size=int(self.training.input_size),
             mean=self.row.mean, std=self.row.std, batch_norm="live" if self.batch_norm == "live" else "frozen",
-            threshold=threshold, epoch=epoch, provenance=provenance,
+            threshold=threshold, precision=precision, engine=engine, epoch=epoch, provenance=provenance,
         )  # fmt: skip
 
     def _test(self) -> None:

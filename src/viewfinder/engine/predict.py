@@ -11,9 +11,10 @@ from typing import Any
 
 import polars as pl
 from PIL import Image
+from torch import nn
 
 from viewfinder import catalogue, events, tasks
-from viewfinder.engine import device, layers, saved
+from viewfinder.engine import dense, device, layers, saved
 from viewfinder.engine.examples import Example, Item, Loader
 from viewfinder.engine.features import FeatureLoader
 from viewfinder.engine.graphs import Graph
@@ -67,10 +68,25 @@ class Model:
         with ThreadPoolExecutor(threads) as pool, Loader(threads, pool) as loader:
             graph = self._backbone if len(items) >= MANY else None
             if graph is None:
-                return judge(self._network, self._task, items, loader.of(recipe), progress)
+                return judge(self._judging, self._task, items, loader.of(recipe), progress, self._precision)
             features = FeatureLoader(loader, graph, "fp32", recipe, items, 0, Path())
             head = layers.without_frozen(self._network, self._row, 0)
             return judge(head, self._task, items, features.batches, progress)
+
+    @property
+    def _precision(self) -> str:
+        """The precision of the training's metrics, if this machine has it."""
+        return self.info.precision if device.has_bf16(self.device) else "fp32"
+
+    @functools.cached_property
+    def _judging(self) -> nn.Module:
+        """The network in the form that gave the training's metrics, if this machine has OpenVINO."""
+        if self.info.engine != "openvino" or self.device.type != "cpu":
+            return self._network
+        try:
+            return dense.judging(self._network, self._precision, default_home() / "cache" / "graphs")
+        except Exception:  # noqa: BLE001 - whatever OpenVINO cannot do on this machine, torch can
+            return self._network
 
     @functools.cached_property
     def _backbone(self) -> Graph | None:

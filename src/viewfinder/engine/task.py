@@ -29,11 +29,14 @@ class TaskEngine(Protocol):
     """One for each row of `viewfinder.tasks`.
 
     `keep_statistics`: pretrained backbone batch norms keep theirs. `judged_together`: how many images are judged at a
-    time; no result depends on an image's neighbours.
+    time; no result depends on an image's neighbours. `judged_as_trained`: images are judged in the precision and by
+    the engine of the training, otherwise in fp32.
     """
 
     keep_statistics: bool
     judged_together: int
+    judged_as_trained: bool
+    device: torch.device
 
     def __init__(self, row: Model, input_size: int, classes: Sequence[str], device: torch.device) -> None: ...
 
