@@ -220,3 +220,21 @@ def test_an_evaluation_on_other_data(runs, classification, tmp_path):
     report.write(classification, Evaluation("holiday", other / "source", strange, predictions), folder=other)
     assert json.loads((other / "report.json").read_text(encoding="utf-8"))["kind"] == "evaluation"
     assert not (classification.path / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        (["runtime.views=0"], "a fresh augmented view of each in every epoch"),
+        (["runtime.views=1"], "1 augmented view of each, drawn once"),
+        (["runtime.views=4"], "4 augmented views of each, drawn once and used in turn"),
+        (
+            [f"augmentation.{name}.enabled=false" for name in ("color", "affine", "crop")],
+            "as they are, without augmentation",
+        ),
+    ],
+)
+def test_what_was_learned_from_is_said(chosen, words, runs, tmp_path):
+    table, _ = runs.classified(tmp_path)
+    content = build(runs.make(tmp_path, "classification", table, settings=chosen))
+    assert content["environment"]["training_images"] == words

@@ -9,6 +9,7 @@ import polars as pl
 
 from viewfinder import tasks
 from viewfinder.data.diagnostics import Diagnostic, grouped
+from viewfinder.design import Design, views
 from viewfinder.errors import RunError
 from viewfinder.report import charts, parts, settings, summary
 from viewfinder.run import RunFolder, RunInfo
@@ -89,7 +90,7 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
         "images_root": str(evaluation.root) if evaluation else info.dataset.root,
         "design": settings.rows(design),
         "data": _data(run, info, part, split, evaluation),
-        "environment": _environment(info, design.model_dump(mode="json")["runtime"]),
+        "environment": _environment(info, design),
     }
 
 
@@ -170,13 +171,24 @@ def _diagnostics(run: RunFolder) -> list[Diagnostic]:
     ]
 
 
-def _environment(info: RunInfo, runtime: Mapping[str, Any]) -> dict[str, Any]:
+def _seen(design: Design) -> str:
+    """Return in words which views of the training images were learned from."""
+    if not design.augmentation.is_on:
+        return "as they are, without augmentation"
+    drawn = views(design)
+    if not drawn:
+        return "a fresh augmented view of each in every epoch"
+    return f"{plural(drawn, 'augmented view')} of each, drawn once" + (" and used in turn" if drawn > 1 else "")
+
+
+def _environment(info: RunInfo, design: Design) -> dict[str, Any]:
     return {
+        "training_images": _seen(design),
         "seed": info.seed,
         "fingerprint": info.dataset.fingerprint,
         "device": info.device,
         "device_name": info.device_name,
-        "precision": runtime.get("precision"),
+        "precision": design.runtime.precision,
         "weights": info.weights,
         "weights_origin": info.weights_origin,
         "versions": dict(info.versions),
