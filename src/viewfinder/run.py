@@ -41,6 +41,21 @@ class DatasetInfo(BaseModel):
     monitored_split: str
 
 
+class Choices(BaseModel):
+    """What a run computes with: chosen by measuring its first machine, and kept for as long as the run goes on.
+
+    `threads` compute what learns, `streams` the graphs of what does not. `measured` holds, of every question that was
+    measured, the milliseconds of each way.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    engine: str
+    precision: str
+    threads: int
+    streams: int
+    measured: dict[str, dict[str, float]] = {}
+
+
 class RunInfo(BaseModel):
     """run.json. Times are in seconds since 1970 (UTC).
 
@@ -58,6 +73,7 @@ class RunInfo(BaseModel):
     versions: dict[str, str] = {}
     device: str | None = None
     device_name: str | None = None
+    choices: Choices | None = None
     seed: int
     dataset: DatasetInfo
     weights: str = ""

@@ -197,3 +197,11 @@ def test_no_mistake_at_all(runs, tmp_path):
     runs.write_epochs(run, ["roc_auc"], epochs=1)
     run.update(status="finished", best_epoch=1)
     assert "None on the test split (15 images)." in page(run).text
+
+
+@pytest.mark.parametrize(("threads", "words"), [(None, "auto"), (1, "auto, 1 thread"), (6, "auto, 6 threads")])
+def test_threads_are_said_where_they_are_known(threads, words, runs, tmp_path):
+    run = runs.finished["classification"](tmp_path)
+    if threads:
+        run.update(choices={"engine": "torch", "precision": "fp32", "threads": threads, "streams": threads})
+    assert f" cpu, {words} Weights " in page(run).text

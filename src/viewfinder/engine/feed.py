@@ -22,11 +22,13 @@ class Feed:
     With the engine `openvino` the frozen layers are constant functions. What they make of an image is kept below
     `home`, for as many views of it as the design draws. Images that are needed more than once are decoded once, and
     kept there too. Use it in a `with` statement; `trouble` then says why the frozen layers cannot be computed apart,
-    if so.
+    if so. `streams` is how many images a graph computes at a time; 0: as many as there are cores.
     """
 
-    def __init__(self, network: nn.Module, row: Model, task: TaskEngine, design: Design, home: Path) -> None:
-        self.network, self.design, self.trouble = network, design, ""
+    def __init__(
+        self, network: nn.Module, row: Model, task: TaskEngine, design: Design, home: Path, streams: int = 0
+    ) -> None:
+        self.network, self.design, self.trouble, self._streams = network, design, "", streams
         self._task, self._row, self._home = task, row, home
         self._whole, self._retrained = network, int(design.training.retrained_layers)
         self._graphs: dict[str, Graph] = {}
@@ -51,7 +53,7 @@ class Feed:
         part = layers.frozen_part(self._whole, self._row, self._retrained)
         for precision in dict.fromkeys((trained_in, "fp32")):
             size = int(self.design.training.input_size)
-            self._graphs[precision] = Graph(part, self._row, size, precision, kept)
+            self._graphs[precision] = Graph(part, self._row, size, precision, kept, self._streams)
         return layers.without_frozen(self._whole, self._row, self._retrained)
 
     def __exit__(self, *exc: object) -> None:

@@ -19,16 +19,17 @@ class Graph:
     """A part of a network as a constant function of pixels: uint8 [S, S, 3] each → float32 [n, H, W, C].
 
     The pixels are normalised as the model's row says. What comes out for an image is the same, to the bit, whatever
-    other images are computed with it. The converted graph is kept below the folder `kept`; `key` names it.
+    other images are computed with it. The converted graph is kept below the folder `kept`; `key` names it. `streams`
+    images are computed at a time, one a thread; 0: as many as there are cores.
     """
 
-    def __init__(self, part: nn.Module, row: Model, size_px: int, precision: str, kept: Path) -> None:
+    def __init__(self, part: nn.Module, row: Model, size_px: int, precision: str, kept: Path, streams: int = 0) -> None:
         self.key = conversion.key(part, row.name, size_px)
         model = conversion.kept(kept / self.key)
         if model is None:
             model = _converted(part, row, size_px)
             conversion.keep(model, part, kept / self.key)
-        streams = device.cores()
+        streams = streams or device.cores()
         compiled = conversion.core().compile_model(
             model,
             "CPU",

@@ -14,7 +14,7 @@ from torch import nn, optim
 
 from viewfinder import catalogue, events, report, tasks
 from viewfinder.design import Design
-from viewfinder.engine import build, checkpoint, device, layers, optimizers, saved
+from viewfinder.engine import build, checkpoint, choices, device, layers, optimizers, saved
 from viewfinder.engine.examples import Example, Item, in_batches, shuffled
 from viewfinder.engine.feed import Feed
 from viewfinder.engine.judge import Judgement, judge
@@ -22,7 +22,7 @@ from viewfinder.engine.task import Batch, TaskEngine, engine_of
 from viewfinder.engine.versions import versions
 from viewfinder.errors import InputError, RunError, TrainingError
 from viewfinder.home import default_home
-from viewfinder.run import ModelInfo, RunFolder
+from viewfinder.run import Choices, ModelInfo, RunFolder
 from viewfinder.schedule import best_epoch, learning_rate, patience_left
 from viewfinder.words import plural
 
@@ -59,7 +59,7 @@ class Trainer:
     def __init__(self, run: RunFolder, clock: Clock) -> None:
         self.run, self.clock, self.began = run, clock, clock()
         self.info = run.info()
-        self.design = self._resolved(run.design())
+        self.design, self.choices = self._resolved(run.design())
         self.training = self.design.training
         self.row = catalogue.get(self.training.model)
         self.metric = tasks.get(self.design.task).metrics[self.design.metrics.optimize]
@@ -70,7 +70,7 @@ class Trainer:
         self.splits = {str(name): rows for (name,), rows in run.split().group_by("split", maintain_order=True)}
         self.items = self._items("train")
         self.network = self._network()
-        self.feed = Feed(self.network, self.row, self.task, self.design, default_home())
+        self.feed = Feed(self.network, self.row, self.task, self.design, default_home(), self.choices.streams)
         self.optimizer = self._optimizer()
         self.progress = checkpoint.load(run, self.network, self.optimizer)
         self.told: set[str] = set()
@@ -78,11 +78,11 @@ class Trainer:
 
     # -- set-up -------------------------------------------------------------------------------------------------------
 
-    def _resolved(self, design: Design) -> Design:
-        self.asked_for = design.runtime.devices
-        design = design.model_copy(update={"runtime": device.resolve(design.runtime)})
-        self.run.write_design(design)
-        return design
+    def _resolved(self, design: Design) -> tuple[Design, Choices]:
+        asked, row = design.runtime, catalogue.get(design.training.model)
+        self.asked_for = asked.devices
+        design = design.model_copy(update={"runtime": device.resolve(asked)})
+        return choices.settle(self.run, asked, design, row, default_home(), self._note)
 
     def _task(self) -> TaskEngine:
         classes = self.info.dataset.classes

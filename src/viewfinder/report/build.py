@@ -189,6 +189,7 @@ def _environment(info: RunInfo, design: Design) -> dict[str, Any]:
         "device": info.device,
         "device_name": info.device_name,
         "precision": design.runtime.precision,
+        "threads": info.choices.threads if info.choices else None,
         "weights": info.weights,
         "weights_origin": info.weights_origin,
         "versions": dict(info.versions),

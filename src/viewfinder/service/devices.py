@@ -8,7 +8,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+
+from viewfinder import processor
 
 QUERY = ("index", "name", "memory.total", "memory.used", "utilization.gpu")
 QUERY_S = 5.0
@@ -55,7 +56,7 @@ def _gpu_count(program: str) -> int:
 def cpu() -> Device:
     """Return this machine's processor."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Device("cpu", _processor(), f"{cores} cores" if cores > 1 else "1 core")
+    return Device("cpu", processor.name(), f"{cores} cores" if cores > 1 else "1 core")
 
 
 def gpus(answer: str) -> list[Device]:
@@ -82,13 +83,3 @@ def _nvidia_smi() -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=QUERY_S, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-def _processor() -> str:
-    """Return the processor's name as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return named or platform.processor() or platform.machine() or "CPU"
