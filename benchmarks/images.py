@@ -1,23 +1,39 @@
 """What benchmarks train on: JPEGs of coloured blotches, and weights whose batch norms have their statistics."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from viewfinder import catalogue
+from viewfinder.data import pixels
+
 CLASSES, SIDES, BOXES = 4, (650, 417), 3
 COLOURS = ("red", "lime", "blue", "yellow")
+TINT = 0.15  # of a class in its images, so that there is something to learn
+HELD_OUT = 10  # every tenth image of a class is not learned from
 
 
-def classified(folder: Path, count: int) -> None:
-    """Write images in a folder for each class."""
+def classified(folder: Path, count: int, sides: tuple[int, int] = SIDES) -> None:
+    """Write images in a folder for each class; those of a class have a tint of their own."""
     rng = np.random.default_rng(0)
+    tints = [Image.new("RGB", sides, colour) for colour in COLOURS]
     for number in range(count):
         path = folder / f"class {number % CLASSES}" / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        _blotches(rng).save(path, quality=90)
+        Image.blend(_blotches(rng, sides), tints[number % CLASSES], TINT).save(path, quality=90)
+
+
+def divided(source: Path, folder: Path) -> None:
+    """Copy images that have a folder for each class into the folders `train` and `test`."""
+    for kind in sorted(path for path in source.iterdir() if path.is_dir()):
+        for number, file in enumerate(_files(kind)):
+            target = folder / ("train" if (number + 1) % HELD_OUT else "test") / kind.name / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
 
 
 def with_boxes(folder: Path, count: int) -> None:
@@ -41,29 +57,46 @@ def with_boxes(folder: Path, count: int) -> None:
     (folder / "annotations.json").write_text(json.dumps(annotated), encoding="utf-8")
 
 
-def _blotches(rng: np.random.Generator) -> Image.Image:
+def _blotches(rng: np.random.Generator, sides: tuple[int, int] = SIDES) -> Image.Image:
     blotches = rng.integers(0, 256, (12, 18, 3), dtype=np.uint8)
-    return Image.fromarray(blotches).resize(SIDES, Image.Resampling.BICUBIC)
+    return Image.fromarray(blotches).resize(sides, Image.Resampling.BICUBIC)
 
 
-def weights(name: str, images: Path, path: Path) -> None:
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in pixels.EXTENSIONS)
+
+
+def weights(name: str, images: Path, path: Path, classes: int = CLASSES) -> None:
     """Write random weights for a model, with the statistics of some images: without, nothing comes through."""
     import torch
     from torch import nn
 
-    from viewfinder import catalogue
-    from viewfinder.data import pixels
     from viewfinder.engine import build
 
     torch.manual_seed(0)
     row = catalogue.get(name)
-    network = build.network(row, CLASSES, "live").eval()
+    network = build.network(row, classes, "live").eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.train().momentum = None
-    files = sorted(images.rglob("*.jpg"))[: 32 if row.task == "classification" else 4]
+    files, count = _files(images), 32 if row.task == "classification" else 4
+    files = files[:: -(-len(files) // count)]  # of every class
     side = min(row.input_size, 384)
     batch = torch.from_numpy(np.stack([pixels.square(file, side) for file in files])).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         (network if row.task == "classification" else network.get_submodule("backbone"))((batch - 0.5) / 0.25)
+    torch.save(network.state_dict(), path)
+
+
+def pretrained(name: str, path: Path, classes: int) -> None:
+    """Write a model's published weights, with a random head; they must be on this machine, or to be had."""
+    import torch
+
+    from viewfinder import weights
+    from viewfinder.engine import build
+
+    torch.manual_seed(0)
+    row = catalogue.get(name)
+    network = build.network(row, classes, "live")
+    build.load_pretrained(network, row, weights.find(row).path)
     torch.save(network.state_dict(), path)

@@ -1,32 +1,44 @@
-"""Commands run and measured: what they print, and the most memory that they and their children have."""
+"""Commands run and measured: what they print, their seconds, and the most memory that they and their children have."""
 
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 EVERY_S = 0.2
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[str, float]:
-    """Run a command; return its output, and the peak of the anonymous memory of its process tree in MB.
+@dataclass(frozen=True)
+class Measured:
+    """A command that was run: what it printed, its seconds, and the peak of its process tree's anonymous memory.
 
-    The peak is NaN where the system does not tell (other than Linux). Ends the benchmark when the command fails.
+    The peak is NaN where the system does not tell (other than Linux).
     """
-    peak, done = [float("nan")], threading.Event()
+
+    output: str
+    seconds: float
+    memory_mb: float
+
+
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Measured:
+    """Run a command. Ends the benchmark when the command fails."""
+    peak, done, began = [float("nan")], threading.Event(), time.perf_counter()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
     ) as process:
         watcher = threading.Thread(target=_watch, args=(process.pid, peak, done))
         watcher.start()
         output, errors = process.communicate()
+        seconds = time.perf_counter() - began
         done.set()
         watcher.join()
     if process.returncode:
         sys.exit(f"{' '.join(command)}\n{errors}")
-    return output, peak[0]
+    return Measured(output, seconds, peak[0])
 
 
 def _watch(process: int, peak: list[float], done: threading.Event) -> None:

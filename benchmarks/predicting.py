@@ -3,26 +3,31 @@
 Prints images/s, decoding included, each the median of interleaved repetitions in this process, loading of the model and
 conversion of its graph not included:
 
-- script: plain torch with a DataLoader, as tutorials teach it;
-- torch: Viewfinder's model where there are few images, or no OpenVINO;
-- ours: Viewfinder's model where there are many images;
+- torch: plain torch with a DataLoader, as tutorials teach it;
+- onnxruntime, openvino: the exported model, in the precision that each chooses itself, with the same DataLoader;
+- Viewfinder, torch: Viewfinder's model where there are few images, or no OpenVINO;
+- Viewfinder: its model where there are many images, in fp32;
 - limit: 1 / (core-seconds to decode, resize and infer an image), each measured alone.
+
+ONNX Runtime is in the extra `peers`: `pip install -e ".[peers]"`.
 """
 
 import argparse
 import os
-import statistics
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import images
+import tables
 import torch
+from peers.job import WORKERS, as_published
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
@@ -33,9 +38,12 @@ from viewfinder.engine.examples import Item
 from viewfinder.service.preparing import prepare
 
 MODELS = ("efficientnet_lite0", "efficientnet_b0")
+BATCH = 32
+PACKAGES = {"torch": ("torch",), "onnxruntime": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}
+Infer = Callable[[Tensor], object]
 
 
-class Files(Dataset[torch.Tensor]):
+class Files(Dataset[Tensor]):
     """Images of a folder as a network takes them."""
 
     def __init__(self, files: Sequence[Path], row: catalogue.Model) -> None:
@@ -46,16 +54,50 @@ class Files(Dataset[torch.Tensor]):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, number: int) -> torch.Tensor:
-        changed: torch.Tensor = self.change(Image.open(self.files[number]).convert("RGB"))
+    def __getitem__(self, number: int) -> Tensor:
+        changed: Tensor = self.change(Image.open(self.files[number]).convert("RGB"))
         return changed
 
 
-def script(network: nn.Module, files: Files) -> None:
+def with_onnxruntime(network: nn.Module, example: Tensor, folder: Path) -> Infer:
+    """Return the network as ONNX Runtime computes it."""
+    import onnxruntime
+
+    path, batch = folder / "model.onnx", torch.export.Dim("batch")
+    torch.onnx.export(
+        network, (example,), path, input_names=["images"], dynamic_shapes=({0: batch},), dynamo=True, verbose=False
+    )
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"images": images.numpy()})
+
+
+def with_openvino(network: nn.Module, example: Tensor) -> Infer:
+    """Return the network as OpenVINO computes it."""
+    import openvino
+
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of torch, about how OpenVINO converts
+        converted = openvino.convert_model(network, example_input=example, input=[-1, *example.shape[1:]])
+    compiled = openvino.compile_model(converted, "CPU")
+    return lambda images: compiled(images.numpy())
+
+
+def peers(row: catalogue.Model, folder: Path) -> dict[str, Infer]:
+    """Return a network as each peer that is installed computes it."""
+    network = as_published(build.network(row, images.CLASSES, "live")).eval()
+    example = torch.rand(BATCH, 3, row.input_size, row.input_size)
+    ways: dict[str, Callable[[], Infer]] = {
+        "torch": lambda: network,
+        "onnxruntime": lambda: with_onnxruntime(network, example, folder),
+        "openvino": lambda: with_openvino(network, example),
+    }
+    return {name: way() for name, way in ways.items() if all(tables.installed(package) for package in PACKAGES[name])}
+
+
+def script(infer: Infer, files: Files) -> None:
     """Predict as a tutorial does."""
     with torch.inference_mode():
-        for batch in DataLoader(files, 32, num_workers=max(1, device.cores() - 1)):
-            network(batch)
+        for batch in DataLoader(files, BATCH, num_workers=WORKERS):
+            infer(batch)
 
 
 def trained(name: str, folder: Path) -> predict.Model:
@@ -82,7 +124,7 @@ def limit(model: predict.Model, files: Sequence[Path], size: int) -> float:
     graph([pixels.square(file, size) for file in files[:8]])  # the first time takes longest
     began = time.process_time()
     graph([pixels.square(file, size) for file in files[:64]])
-    return device.cores() * 64 / (time.process_time() - began)
+    return device.cores() * min(64, len(files)) / (time.process_time() - began)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -92,33 +134,46 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def measure(name: str, folder: Path, files: Sequence[Path], repetitions: int) -> list[tables.Measurement]:
+    """Return the images/s of every contestant in every repetition, and the limit."""
+    row, model, found = catalogue.get(name), trained(name, folder), []
+    items = [Item(str(file), file.name) for file in files]
+    ways: dict[str, tuple[str, Callable[[], object]]] = {
+        peer: ("peer", lambda infer=infer: script(infer, Files(files, row)))  # type: ignore[misc]
+        for peer, infer in peers(row, folder).items()
+    }
+    ways["Viewfinder, torch"] = ("ours", lambda: ours(model, items, many=False))
+    ways["Viewfinder"] = ("ours", lambda: ours(model, items, many=True))
+    ways["Viewfinder"][1]()  # the first time takes longest
+    for _ in range(repetitions):
+        for contestant, (role, work) in ways.items():
+            found.append(_measurement(name, contestant, role, len(files) / seconds(work)))
+    return [*found, _measurement(name, "limit", "shown", limit(model, files, row.input_size))]
+
+
+def _measurement(case: str, contestant: str, role: str, speed: float) -> tables.Measurement:
+    return tables.Measurement("predicting", case, contestant, role, {"images_per_second": speed})
+
+
 def main() -> None:
     """Measure all models and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=MODELS)
     parser.add_argument("--images", type=int, default=640)
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="append every measurement to this file of JSON Lines")
     asked = parser.parse_args()
-    print("| model | script | torch | ours | limit |\n| --- | --- | --- | --- | --- |")
+    print(tables.head("predicting"))
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         os.environ["VIEWFINDER_HOME"] = str(folder / "home")
         images.classified(folder / "images", asked.images)
         files = sorted((folder / "images").rglob("*.jpg"))
-        items = [Item(str(file), file.name) for file in files]
         for name in asked.models:
-            row, model = catalogue.get(name), trained(name, folder)
-            network = build.network(row, images.CLASSES, "live").to(memory_format=torch.contiguous_format).eval()
-            ways: dict[str, Callable[[], object]] = {
-                "script": lambda network=network, row=row: script(network, Files(files, row)),  # type: ignore[misc]
-                "torch": lambda model=model: ours(model, items, many=False),  # type: ignore[misc]
-                "ours": lambda model=model: ours(model, items, many=True),  # type: ignore[misc]
-            }
-            ways["ours"]()
-            found = [{way: len(files) / seconds(work) for way, work in ways.items()} for _ in range(asked.repetitions)]
-            speed = {way: statistics.median(one[way] for one in found) for way in ways}
-            cells = [f"{value:.3g} ({value / speed['script']:.1f}×)" for value in speed.values()]
-            print(f"| {name} | {' | '.join(cells)} | {limit(model, files, row.input_size):.3g} |", flush=True)
+            found = measure(name, folder, files, asked.repetitions)
+            tables.append(asked.json, found)
+            print(tables.rows(found), flush=True)
+    print(f"\n{tables.versions(package for packages in PACKAGES.values() for package in packages)}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Training scripts as the tutorials of others teach them, one file each."""
