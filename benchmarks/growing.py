@@ -8,12 +8,14 @@ the points on logarithmic axes, by least squares; 1 is in proportion, 0 not at a
 """
 
 import argparse
+import math
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import images
 import measured
@@ -126,23 +128,31 @@ def plot(found: Mapping[Part, Sequence[Cost]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure((7, 2.6 * len(found)), layout="constrained")
-    for panels, (part, costs) in zip(figure.subplots(len(found), 2, squeeze=False), found.items(), strict=True):
-        x = [cost.value + part.offset for cost in costs]
-        for axes, name, y in (
-            (panels[0], "seconds", [cost.seconds for cost in costs]),
-            (panels[1], "MB", [cost.memory_mb for cost in costs]),
-        ):
-            axes.loglog(x, y, "o-", color="#1f6feb", markersize=4)
-            axes.set_ylim(min(y) / 2, max(y) * 2)
-            axes.set_xticks(x, [f"{value:,}" for value in x], fontsize=7)
-            axes.set_xticks([], minor=True)
-            axes.tick_params(axis="y", which="both", labelsize=7)
-            axes.set_xlabel(part.label, fontsize=8)
-            axes.set_ylabel(name, fontsize=8)
-            what = "time" if name == "seconds" else "memory"
-            axes.set_title(f"{part.name}: {what}\n{growth(slope(x, y))}", loc="left", fontsize=8)
-            axes.grid(alpha=0.3)
+    for (left, right), (part, costs) in zip(figure.subplots(len(found), 2, squeeze=False), found.items(), strict=True):
+        _panel(left, part, "time, s", [cost.seconds for cost in costs])
+        _panel(right, part, "memory, MB", [cost.memory_mb for cost in costs])
     figure.savefig(path, dpi=100)
+
+
+def _panel(axes: Any, part: Part, what: str, y: Sequence[float]) -> None:
+    """Draw how something grows with a part."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    if any(math.isnan(value) for value in y):  # not every system tells
+        axes.set_axis_off()
+        return
+    x = [value + part.offset for value in part.values]
+    axes.loglog(x, y, "o-", color="#1f6feb", markersize=4)
+    axes.set_ylim(min(y) / 2, max(y) * 2)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks(x, [f"{value:,}" for value in x])
+    axes.set_xticks([], minor=True)
+    axes.tick_params(labelsize=7)
+    axes.set_xlabel(part.label, fontsize=8)
+    axes.set_title(f"{part.name}: {what}\n{growth(slope(x, y))}", loc="left", fontsize=8)
+    axes.grid(alpha=0.3)
 
 
 def main() -> None:

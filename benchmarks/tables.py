@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RUN = datetime.now(UTC).isoformat(timespec="seconds")
+CASE = {"training": "model, retrained layers", "predicting": "model"}
 FASTEST = "the fastest peer"
 REFERENCES = {"training": (FASTEST,), "predicting": (FASTEST, "torch", "limit")}
 FURTHER = {"memory_mb": ("MB", ",.0f"), "accuracy": ("accuracy", ".3f"), "seconds": ("s in all", ".3g")}
@@ -54,7 +55,7 @@ def read(path: Path) -> list[Measurement]:
 def head(benchmark: str) -> str:
     """Return the first two lines of a benchmark's table."""
     against = [f"against {reference}" for reference in REFERENCES[benchmark]]
-    titles = ["case", "contestant", "images/s", *against, *(FURTHER[name][0] for name in FIGURES[benchmark])]
+    titles = [CASE[benchmark], "contestant", "images/s", *against, *(FURTHER[name][0] for name in FIGURES[benchmark])]
     return f"| {' | '.join(titles)} |\n|{' --- |' * len(titles)}"
 
 
