@@ -14,7 +14,7 @@ from viewfinder.data import pixels
 CLASSES, SIDES, BOXES = 4, (650, 417), 3
 COLOURS = ("red", "lime", "blue", "yellow")
 TINT = 0.15  # of a class in its images, so that there is something to learn
-HELD_OUT = 10  # every tenth image of a class is not learned from
+HELD_OUT = 10  # every tenth image of a class, its first too, is not learned from
 
 
 def classified(folder: Path, count: int, sides: tuple[int, int] = SIDES) -> None:
@@ -31,7 +31,7 @@ def divided(source: Path, folder: Path) -> None:
     """Copy images that have a folder for each class into the folders `train` and `test`."""
     for kind in sorted(path for path in source.iterdir() if path.is_dir()):
         for number, file in enumerate(_files(kind)):
-            target = folder / ("train" if (number + 1) % HELD_OUT else "test") / kind.name / file.name
+            target = folder / ("train" if number % HELD_OUT else "test") / kind.name / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
 
