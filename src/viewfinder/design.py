@@ -213,8 +213,8 @@ class Runtime(Section):
     """Where and how it is computed."""
 
     devices: str = Field("auto", description="auto | cpu | cuda:0 | mps")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto | fp32 | bf16. Of training; judging is always fp32"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto | fp32 | bf16 | fp16 (GPU only). Of training; judging is always fp32"
     )
     engine: Literal["auto", "openvino", "torch"] = Field(
         "auto",
@@ -241,6 +241,14 @@ class Runtime(Section):
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", str(value)):
             raise ValueError(f"'{value}' is not a device. Choose one: {DEVICES}")
         return value
+
+    @model_validator(mode="after")
+    def _fit_the_device(self) -> Self:
+        if self.precision == "fp16" and self.devices in ("cpu", "mps"):
+            raise ValueError(
+                f"precision 'fp16' is for NVIDIA GPUs, not for '{self.devices}'. Choose auto, fp32 or bf16."
+            )
+        return self
 
 
 class Design(Section):

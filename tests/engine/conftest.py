@@ -27,6 +27,12 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def _where_there_is_a_gpu(request):
+    if request.node.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+
+
 @pytest.fixture(scope="session")
 def queued(tmp_path_factory):
     """queued(source, {setting: value}): a run to be trained, small and quick unless its settings say otherwise."""

@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import nn, optim
+from torch import nn
 
+from viewfinder.engine.step import Steps
 from viewfinder.errors import RunError
 from viewfinder.run import RunFolder, replace
 
@@ -36,18 +37,18 @@ class Progress:
         self.step, self.images, self.loss_sum, self.seconds = 0, 0, 0.0, 0.0
 
 
-def save(run: RunFolder, network: nn.Module, optimizer: optim.Optimizer, progress: Progress) -> None:
+def save(run: RunFolder, network: nn.Module, steps: Steps, progress: Progress) -> None:
     """Replace the checkpoint in one step."""
-    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": asdict(progress)}
+    state = {"network": network.state_dict(), **steps.state(), "progress": asdict(progress)}
     folder = run.path / "checkpoint"
     folder.mkdir(exist_ok=True)
     replace(folder / FILE, lambda file: torch.save(state, file))
 
 
-def load(run: RunFolder, network: nn.Module, optimizer: optim.Optimizer) -> Progress:
-    """Restore network and optimizer; return how far the training was. Without a checkpoint it starts anew.
+def load(run: RunFolder, network: nn.Module, steps: Steps) -> Progress:
+    """Restore the network and what takes its steps; return how far the training was.
 
-    No random state is kept: every step's is a function of (seed, epoch, step).
+    Without a checkpoint it starts anew. No random state is kept: every step's is a function of (seed, epoch, step).
     """
     path = run.path / "checkpoint" / FILE
     if not path.is_file():
@@ -60,7 +61,7 @@ def load(run: RunFolder, network: nn.Module, optimizer: optim.Optimizer) -> Prog
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
+        steps.restore(state)
         return Progress(**state["progress"])
     except Exception as error:
         raise RunError(

@@ -16,6 +16,7 @@ from viewfinder.catalogue import Model
 from viewfinder.design import Design
 from viewfinder.engine.examples import Example, Item, Recipe, absolute
 from viewfinder.engine.task import Batch, as_tensor
+from viewfinder.engine.transfer import send
 from viewfinder.metrics import classification as metrics
 
 
@@ -57,18 +58,18 @@ class Classification:
         """Return float [n, 3, S, S], normalised, or features, and classes int64 [n] (None where they are not known)."""
         images = self._features(examples) if examples[0].features is not None else self._images(examples)
         known = all(len(example.classes) for example in examples)
-        targets = torch.tensor([int(e.classes[0]) for e in examples], device=self.device) if known else None
+        targets = send(np.array([e.classes[0] for e in examples], np.int64), self.device) if known else None
         return Batch(images, targets, [example.original_size for example in examples])
 
     def _images(self, examples: Sequence[Example]) -> Tensor:
-        images = torch.stack([as_tensor(example.pixels, self.device) for example in examples])
+        images = as_tensor(examples, self.row, self.device)
         return ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
 
     def _features(self, examples: Sequence[Example]) -> Tensor:
         """Return features [n, C, H, W], channels last in memory."""
-        stacked = torch.from_numpy(np.stack([e.features for e in examples if e.features is not None]))
+        stacked = send(np.stack([e.features for e in examples if e.features is not None]), self.device)
         values = stacked.view(torch.bfloat16) if stacked.dtype == torch.uint16 else stacked
-        return values.to(self.device).permute(0, 3, 1, 2)
+        return values.permute(0, 3, 1, 2)
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Any]:
         """Return the cross-entropy, weighted if classes are balanced, and the logits [n, classes]."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,8 @@ from torchvision.models.detection import FasterRCNN
 from viewfinder.catalogue import Model
 from viewfinder.design import Design
 from viewfinder.engine.examples import Example, Item, Recipe, absolute
-from viewfinder.engine.task import Batch, as_tensor
+from viewfinder.engine.task import Batch, as_tensors
+from viewfinder.engine.transfer import send
 from viewfinder.metrics import detection as metrics
 
 LONGEST_TO_SHORTEST = 1333 / 800  # torchvision's limits for Faster R-CNN, kept at every input size
@@ -62,11 +64,11 @@ class Detection:
 
         Where boxes are not known there are no targets.
         """
-        images = [as_tensor(example.pixels, self.device) for example in examples]
+        images = as_tensors(examples, self.row, self.device)
         targets = [
             {
-                "boxes": torch.tensor(example.boxes, dtype=torch.float32, device=self.device).reshape(-1, 4),
-                "labels": torch.tensor(example.classes, device=self.device) + 1,
+                "boxes": send(example.boxes.astype(np.float32), self.device).reshape(-1, 4),
+                "labels": send(example.classes + 1, self.device),
             }
             for example in examples
         ]

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 
 import torch
@@ -12,14 +12,13 @@ from torch import Tensor, nn
 from viewfinder.design import Runtime
 
 MAX_WORKERS = 8
+FAST_FP16 = (7, 0)  # the first GPUs that are faster in it: of 2017, with tensor cores
 
 
 def resolve(runtime: Runtime) -> Runtime:
     """Return the runtime section with every `auto` replaced by what suits this machine."""
     device = choose(runtime.devices)
-    precision = runtime.precision
-    if precision == "auto":
-        precision = "bf16" if has_bf16(device) else "fp32"
+    precision = _precision(runtime.precision, device)
     workers = min(MAX_WORKERS, max(1, cores() - 1)) if runtime.workers == "auto" else runtime.workers
     engine = runtime.engine
     if engine == "auto":
@@ -28,10 +27,20 @@ def resolve(runtime: Runtime) -> Runtime:
     return runtime.model_copy(update=changes)
 
 
+def _precision(wanted: str, device: torch.device) -> str:
+    """Return the precision to train in; fp16 is for GPUs alone, elsewhere it means auto."""
+    on_gpu = device.type == "cuda"
+    if wanted == "auto" or (wanted == "fp16" and not on_gpu):
+        half = "fp16" if on_gpu and torch.cuda.get_device_capability(device) >= FAST_FP16 else "fp32"
+        return "bf16" if has_bf16(device) else half
+    return wanted
+
+
 def has_bf16(device: torch.device) -> bool:
     """Return whether the device computes in bfloat16 itself, not by emulation."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch
     return device.type == "cpu" and bool(capabilities.get("avx512_bf16"))
 
@@ -61,6 +70,18 @@ def name(device: torch.device) -> str:
 def cores() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def changes_images(device: torch.device) -> bool:
+    """Return whether the device itself augments the images that it trains on; else their loading does."""
+    return device.type == "cuda"
+
+
+def autocast(network: nn.Module, device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """Compute in a precision, fp32, bf16 or fp16, where that is safe; the weights are float32 in each."""
+    if precision == "bf16":
+        return bf16(network, device)
+    return torch.autocast(device.type, torch.float16) if precision == "fp16" else nullcontext()
 
 
 @contextmanager

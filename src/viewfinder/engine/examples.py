@@ -21,6 +21,7 @@ from PIL import Image
 from viewfinder.data import pixels
 from viewfinder.design import Augmentation
 from viewfinder.engine.augment import Boxes, Pixels, View, augment, resized
+from viewfinder.engine.change import Pending, draw, placed
 from viewfinder.engine.pictures import Pictures
 from viewfinder.errors import TrainingError
 
@@ -56,7 +57,8 @@ class Example:
     """A loaded image: uint8 [H, W, 3], boxes in its own pixels, and the (width, height) of the original.
 
     `error` says why an image could not be read; it then has no pixels. One that has `features`, what the frozen layers
-    make of it ([H, W, C], float32, or bfloat16 as uint16), needs no pixels.
+    make of it ([H, W, C], float32, or bfloat16 as uint16), needs no pixels. The pixels of one with something `pending`
+    are those of the image as it was read; its boxes are already where that puts them.
     """
 
     item: Item
@@ -66,6 +68,7 @@ class Example:
     original_size: tuple[int, int]
     error: str | None = None
     features: NDArray[np.generic] | None = None
+    pending: Pending | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Recipe:
 
     `longest_px` None: the whole image stretched to a square of `size_px`; otherwise its aspect is kept, with the short
     side `size_px` and the long one at most `longest_px`. The augmentation of an image depends on (seed, epoch, name).
+    With `pending` it is only drawn, and left to the device that trains.
     """
 
     size_px: int
@@ -82,6 +86,7 @@ class Recipe:
     seed: int = 0
     fill: tuple[int, int, int] = (0, 0, 0)
     kept: Pictures | None = field(default=None, repr=False)
+    pending: bool = field(default=False, repr=False)
 
     def keeping(self, root: Path, items: Sequence[Item]) -> "Recipe":
         """Return a recipe that decodes each of these items once, and keeps it below the folder `root`."""
@@ -111,8 +116,9 @@ class Recipe:
         image = self.kept.get(item.number) if self.kept else None
         if image is None:
             image = pixels.read(item.path, at_least=2 * self.size_px)
-            if self.kept:
+            if self.kept or self.pending:
                 image = self._reduced(image)
+            if self.kept:
                 self.kept.put(item.number, image)
         return image
 
@@ -143,13 +149,28 @@ class Recipe:
         """Return the example of an image that is already open."""
         whole = whole_view(image, item)
         if self.augmentation is None:
-            view = resized(whole, self.resize)
-        else:
-            rng = np.random.default_rng([self.seed, epoch, zlib.crc32(item.name.encode())])
+            return _example(item, resized(whole, self.resize), image)
+        rng = np.random.default_rng([self.seed, epoch, zlib.crc32(item.name.encode())])
+        if not self.pending:
             view = augment(image, whole.boxes, self.augmentation, rng, self.resize, self.fill)
-        classes = np.array(item.classes, np.int64)
-        kept = classes[view.kept] if len(whole.boxes) else classes
-        return Example(item, np.asarray(view.image), view.boxes, kept, pixels.original_size(image))
+            return _example(item, view, image)
+        size, change = self._final_size(image), draw(image.size, whole.boxes, self.augmentation, rng)
+        end = placed(change, image.size, whole.boxes, size)
+        return _example(item, View(image, end.boxes, end.kept), image, Pending(end.change, size))
+
+    def _final_size(self, image: Image.Image) -> tuple[int, int]:
+        """Return the (width, height) to which `resize` brings an image, or a part of it."""
+        if self.longest_px is None:
+            return self.size_px, self.size_px
+        return pixels.short_side_size(pixels.original_size(image), self.size_px, self.longest_px)
+
+
+def _example(item: Item, view: View, image: Image.Image, pending: Pending | None = None) -> Example:
+    """Return a view of an item's image as an example; classes of boxes that are gone go too."""
+    classes = np.array(item.classes, np.int64)
+    kept = classes[view.kept] if item.boxes else classes
+    size = pixels.original_size(image)
+    return Example(item, np.asarray(view.image), view.boxes, kept, size, pending=pending)
 
 
 def whole_view(image: Image.Image, item: Item) -> View:

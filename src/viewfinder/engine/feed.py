@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -22,13 +23,22 @@ class Feed:
     With the engine `openvino` the frozen layers are constant functions. What they make of an image is kept below
     `home`, for as many views of it as the design draws. Images that are needed more than once are decoded once, and
     kept there too. Use it in a `with` statement; `trouble` then says why the frozen layers cannot be computed apart,
-    if so. `streams` is how many images a graph computes at a time; 0: as many as there are cores.
+    if so. `streams` is how many images a graph computes at a time; 0: as many as there are cores. `on_device` leaves
+    augmentation to the device, unless graphs compute the frozen layers.
     """
 
     def __init__(
-        self, network: nn.Module, row: Model, task: TaskEngine, design: Design, home: Path, streams: int = 0
+        self,
+        network: nn.Module,
+        row: Model,
+        task: TaskEngine,
+        design: Design,
+        home: Path,
+        streams: int = 0,
+        on_device: bool = False,
     ) -> None:
         self.network, self.design, self.trouble, self._streams = network, design, "", streams
+        self._on_device = on_device
         self._task, self._row, self._home = task, row, home
         self._whole, self._retrained = network, int(design.training.retrained_layers)
         self._graphs: dict[str, Graph] = {}
@@ -91,6 +101,7 @@ class Feed:
             recipe = self._task.recipe(self.design if self.design.augmentation.is_on else None)
             if not self._graphs or self.views != 1:
                 recipe = self._keeping(recipe, items)
+            recipe = replace(recipe, pending=self._on_device and not self._graphs)
             precision = str(self.design.runtime.precision)
             self._loads["training"] = self._load(precision, recipe, items, self.views)
         return self._loads["training"]

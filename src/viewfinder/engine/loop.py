@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ from viewfinder.engine import build, checkpoint, choices, device, layers, optimi
 from viewfinder.engine.examples import Example, Item, in_batches, shuffled
 from viewfinder.engine.feed import Feed
 from viewfinder.engine.judge import Judgement, judge
+from viewfinder.engine.step import Steps
 from viewfinder.engine.task import Batch, TaskEngine, engine_of
+from viewfinder.engine.transfer import Ahead
 from viewfinder.engine.versions import versions
 from viewfinder.errors import InputError, RunError, TrainingError
 from viewfinder.home import default_home
@@ -54,9 +55,12 @@ class StopRequested(Exception):  # noqa: N818 - it is no error
 
 
 class Trainer:
-    """A training under way: network, optimizer, data and progress of one run."""
+    """A training under way: network, optimizer, data and progress of one run.
 
-    def __init__(self, run: RunFolder, clock: Clock) -> None:
+    `on_device`: whether the device augments the images; None: as it suits the device.
+    """
+
+    def __init__(self, run: RunFolder, clock: Clock, on_device: bool | None = None) -> None:
         self.run, self.clock, self.began = run, clock, clock()
         self.info = run.info()
         self.design, self.choices = self._resolved(run.design())
@@ -70,19 +74,22 @@ class Trainer:
         self.splits = {str(name): rows for (name,), rows in run.split().group_by("split", maintain_order=True)}
         self.items = self._items("train")
         self.network = self._network()
-        self.feed = Feed(self.network, self.row, self.task, self.design, default_home(), self.choices.streams)
+        on_device = device.changes_images(self.device) if on_device is None else on_device
+        streams = self.choices.streams
+        self.feed = Feed(self.network, self.row, self.task, self.design, default_home(), streams, on_device)
+        self.ahead = Ahead(self.device)
         self.optimizer = self._optimizer()
-        self.progress = checkpoint.load(run, self.network, self.optimizer)
+        self.steps = self._steps_of(self.optimizer)
+        self.progress = checkpoint.load(run, self.network, self.steps)
         self.told: set[str] = set()
         self._extend_patience()
 
     # -- set-up -------------------------------------------------------------------------------------------------------
 
     def _resolved(self, design: Design) -> tuple[Design, Choices]:
-        asked, row = design.runtime, catalogue.get(design.training.model)
-        self.asked_for = asked.devices
-        design = design.model_copy(update={"runtime": device.resolve(asked)})
-        return choices.settle(self.run, asked, design, row, default_home(), self._note)
+        self.asked_for, row = design.runtime, catalogue.get(design.training.model)
+        design = design.model_copy(update={"runtime": device.resolve(self.asked_for)})
+        return choices.settle(self.run, self.asked_for, design, row, default_home(), self._note)
 
     def _task(self) -> TaskEngine:
         classes = self.info.dataset.classes
@@ -105,6 +112,10 @@ class Trainer:
         learned = [p for p in self.network.parameters() if p.requires_grad]
         rate, decay = float(self.training.learning_rate), float(self.training.weight_decay)
         return optimizers.make(self.training.optimizer, learned, rate, decay)
+
+    def _steps_of(self, optimizer: optim.Optimizer) -> Steps:
+        clip = None if self.training.gradient_clip == "none" else float(self.training.gradient_clip)
+        return Steps(optimizer, self.device, self.design.runtime.precision, clip)
 
     def _extend_patience(self) -> None:
         """Give an early-stopped run that is extended a new patience."""
@@ -136,8 +147,11 @@ class Trainer:
             status="running", started=self.info.started or self.began, ended=None, error=None, reason=None,
             versions=versions(), device=str(self.device), device_name=name,
         )  # fmt: skip
-        if self.asked_for not in {"auto", str(self.device)}:
-            self._note(f"There is no {self.asked_for} on this machine: {self.device} is used.")
+        wanted, used = self.asked_for, self.design.runtime
+        if wanted.devices not in {"auto", str(self.device)}:
+            self._note(f"There is no {wanted.devices} on this machine: {self.device} is used.")
+        if wanted.precision not in {"auto", used.precision}:
+            self._note(f"Nothing but a GPU trains in {wanted.precision}: {used.precision} is used.")
         learned = sum(p.numel() for p in self.network.parameters() if p.requires_grad)
         self.run.append(
             events.Started(
@@ -163,7 +177,7 @@ class Trainer:
                 self._steps()
                 self._end_epoch()
             except StopRequested:
-                checkpoint.save(self.run, self.network, self.optimizer, self.progress)
+                checkpoint.save(self.run, self.network, self.steps, self.progress)
                 raise
 
     def _batches(self) -> list[list[Item]]:
@@ -180,17 +194,21 @@ class Trainer:
         progress, batches, told = self.progress, self._batches(), self.clock()
         began = self.clock() - progress.seconds
         load, view = self.feed.training(self.items), self.feed.view(progress.epoch)
-        for examples in load(batches[progress.step :], view):
+        for batch in self.ahead(self._batch, load(batches[progress.step :], view)):
             self._obey()
-            readable = self._readable(examples)
-            rate = self._rate(progress.step, len(batches))
-            if readable:
-                progress.loss_sum += self._step(readable, rate) * len(readable)
-            progress.step, progress.images = progress.step + 1, progress.images + len(readable)
+            rate, images = self._rate(progress.step, len(batches)), len(batch.sizes) if batch else 0
+            if batch:
+                progress.loss_sum += self._step(batch, rate) * images
+            progress.step, progress.images = progress.step + 1, progress.images + images
             progress.seconds = self.clock() - began
             if progress.step == len(batches) or self.clock() - told >= STEP_EVENTS_S:
                 told = self.clock()
                 self._tell_step(rate, len(batches))
+
+    def _batch(self, examples: Sequence[Example]) -> Batch | None:
+        """Return what could be read of a batch, on the device; None: nothing."""
+        readable = self._readable(examples)
+        return self.task.batch(readable) if readable else None
 
     def _train_mode(self, alone: bool = False) -> None:
         """Put the network in train mode; for an image that is `alone` in a step, batch norms keep their statistics."""
@@ -201,25 +219,14 @@ class Trainer:
         base, higher = float(self.training.learning_rate), self.metric.higher_is_better
         return learning_rate(base, self.training.schedule, self.training.warmup, step, steps, self._history(), higher)
 
-    def _step(self, examples: Sequence[Example], rate: float) -> float:
+    def _step(self, batch: Batch, rate: float) -> float:
         """Take one optimizer step; return the mean loss of its images."""
         torch.manual_seed(step_seed(self.design.runtime.seed, self.progress.epoch, self.progress.step))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        alone = len(examples) == 1 and int(self.training.batch_size) > 1
-        self._train_mode(alone)
-        batch: Batch = self.task.batch(examples)
-        with self._precision():
-            loss = self.task.loss(self.feed.network, batch)["loss"]
-        value = float(loss.detach())
+        self._train_mode(alone=len(batch.sizes) == 1 and int(self.training.batch_size) > 1)
+        network = self.feed.network
+        value = self.steps.take(network, lambda: self.task.loss(network, batch)["loss"], rate)
         if not math.isfinite(value):
             raise self._diverged(value, f"step {self.progress.step + 1}", rate)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.training.gradient_clip != "none":
-            learned = [p for group in self.optimizer.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(learned, float(self.training.gradient_clip))
-        self.optimizer.step()
         return value
 
     def _diverged(self, loss: float, where: str, rate: float) -> TrainingError:
@@ -227,9 +234,6 @@ class Trainer:
             f"The loss became {loss} in epoch {self.progress.epoch}, {where}, at a learning rate of {rate:.3g}. What "
             "was best before is kept. Try a lower training.learning_rate, or training.gradient_clip=1."
         )
-
-    def _precision(self) -> AbstractContextManager[None]:
-        return device.bf16(self.feed.network, self.device) if self.design.runtime.precision == "bf16" else nullcontext()
 
     def _readable(self, examples: Sequence[Example]) -> list[Example]:
         """Return the examples that could be read; tell of each other image once."""
@@ -277,7 +281,7 @@ class Trainer:
         best = self._best_epoch() == epoch
         if best:
             self._keep(judgement, measures.get("threshold"))
-        checkpoint.save(self.run, self.network, self.optimizer, progress)
+        checkpoint.save(self.run, self.network, self.steps, progress)
         self.run.write_epochs(progress.rows)
         self.run.update(epochs_done=epoch)
         self._tell(

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from viewfinder import tasks
 from viewfinder.catalogue import Model
 from viewfinder.design import Design
 from viewfinder.engine.examples import Example, Item, Recipe
+from viewfinder.engine.transfer import send
+from viewfinder.engine.warp import warped
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,27 @@ def engine_of(task: str) -> type[TaskEngine]:
     return cast(type[TaskEngine], getattr(import_module(module), name))
 
 
-def as_tensor(pixels: Any, device: torch.device) -> Tensor:
-    """Return uint8 [H, W, 3] as float [3, H, W] in 0 … 1."""
-    return torch.tensor(pixels, device=device).permute(2, 0, 1).float().div_(255)
+def as_tensors(examples: Sequence[Example], row: Model, device: torch.device) -> list[Tensor]:
+    """Return the images as float [3, H, W] in 0 … 1, each at the size that the network takes, after what is pending."""
+    if examples[0].pending is None:
+        return [_scaled(send(example.pixels, device).permute(2, 0, 1).float()) for example in examples]
+    together, sizes = _warped(examples, row, device), [example.pending.size for example in examples if example.pending]
+    return [image[:, :height, :width] for image, (width, height) in zip(together, sizes, strict=True)]
+
+
+def as_tensor(examples: Sequence[Example], row: Model, device: torch.device) -> Tensor:
+    """Return images that a network takes at one size as float [n, 3, S, S] in 0 … 1."""
+    if examples[0].pending is None:
+        together = np.stack([example.pixels for example in examples])
+        return _scaled(send(together, device).permute(0, 3, 1, 2).float())
+    return _warped(examples, row, device)
+
+
+def _warped(examples: Sequence[Example], row: Model, device: torch.device) -> Tensor:
+    pending = [example.pending for example in examples if example.pending]
+    fill = [round(255 * value) for value in row.mean]
+    return _scaled(warped([example.pixels for example in examples], pending, fill, device))
+
+
+def _scaled(images: Tensor) -> Tensor:
+    return images.div_(255)

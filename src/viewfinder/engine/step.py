@@ -1,0 +1,66 @@
+"""A step of learning: forward in the precision of the run, backward, and the optimizer."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from viewfinder.engine import device
+
+
+class Steps:
+    """Takes the optimizer's steps on a device, in a precision: fp32, bf16 or fp16. `clip` limits the gradient's norm.
+
+    In fp16 the loss is scaled up, not to lose small gradients. A step whose scaled gradients overflow changes nothing
+    but the scale. It counts as a step all the same: rates depend on its number alone.
+    """
+
+    def __init__(self, optimizer: optim.Optimizer, on: torch.device, precision: str, clip: float | None) -> None:
+        self.optimizer, self.device, self.precision, self.clip = optimizer, on, precision, clip
+        self.scaler = torch.amp.GradScaler(on.type, enabled=precision == "fp16")
+        self._torch: Any = torch.cuda if on.type == "cuda" else torch.cpu
+
+    def take(self, network: nn.Module, loss: Callable[[], Tensor], rate: float) -> float:
+        """Take one step; return the loss, unscaled. One that is not finite is returned too, and changes nothing."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with device.autocast(network, self.device, self.precision):
+            value = loss()
+        read = self._reading(value)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(value).backward()
+        number = read()
+        if math.isfinite(number):
+            self._apply()
+        return number
+
+    def state(self) -> dict[str, Any]:
+        """Return what a resumed training needs; `scaler` is empty but in fp16."""
+        return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up such a state; one of a training in another precision says nothing of the scale."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        if scale := state.get("scaler"):
+            self.scaler.load_state_dict(scale)
+
+    def _reading(self, value: Tensor) -> Callable[[], float]:
+        """Return what reads a number of the device: a GPU goes on to the backward pass in the meantime."""
+        copy = value.detach().to("cpu", non_blocking=self.device.type == "cuda")
+        copied = self._torch.Event()
+        copied.record(self._torch.current_stream(self.device))
+
+        def read() -> float:
+            copied.synchronize()
+            return float(copy)
+
+        return read
+
+    def _apply(self) -> None:
+        if self.clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], self.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
