@@ -124,7 +124,7 @@ def test_a_design_is_frozen():
         ("training.early_stopping.min_delta=-0.1", "training.early_stopping.min_delta"),
         ("training.batch_size=0", "training.batch_size"),
         ("runtime.devices=gpu", "runtime.devices"),
-        ("runtime.precision=fp16", "auto, fp32, bf16"),
+        ("runtime.precision=fp8", "auto, fp32, bf16, fp16"),
         ("runtime.workers=-1", "runtime.workers"),
         ("task=segmentation", "Unknown task 'segmentation'. Choose one of: classification, detection"),
         ("traning.epochs=3", "Did you mean 'training'?"),
@@ -139,6 +139,14 @@ def test_what_is_wrong_is_named(assignment, says):
         of(assignment)
     assert says in str(caught.value)
     assert "pydantic" not in str(caught.value)
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+def test_fp16_is_for_gpus(device):
+    with pytest.raises(DesignError, match=f"not for '{device}'. Choose auto, fp32 or bf16"):
+        of("runtime.precision=fp16", f"runtime.devices={device}")
+    for other in ("auto", "cuda:0"):
+        assert of("runtime.precision=fp16", f"runtime.devices={other}").runtime.precision == "fp16"
 
 
 def test_every_mistake_is_told_at_once():

@@ -17,7 +17,7 @@ from viewfinder.engine import build, checkpoint, choices, device, layers, optimi
 from viewfinder.engine.examples import Example, Item, in_batches, shuffled
 from viewfinder.engine.feed import Feed
 from viewfinder.engine.judge import Judgement, judge
-from viewfinder.engine.step import Steps
+from viewfinder.engine.step import Steps, step_seed
 from viewfinder.engine.task import Batch, TaskEngine, engine_of
 from viewfinder.engine.transfer import Ahead
 from viewfinder.engine.versions import versions
@@ -391,11 +391,6 @@ class Trainer:
             loss=progress.loss_sum / max(progress.images, 1), learning_rate=rate,
             images_per_second=progress.images / max(progress.seconds, 1e-9),
         )  # fmt: skip
-
-
-def step_seed(seed: int, epoch: int, step: int) -> int:
-    """Return the seed of torch's generator for one optimizer step: dropout, stochastic depth and samplers."""
-    return int(np.random.SeedSequence([seed, epoch, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def followed(names: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn, optim
 
@@ -64,3 +65,8 @@ class Steps:
             nn.utils.clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], self.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+
+
+def step_seed(seed: int, epoch: int, step: int) -> int:
+    """Return the seed of torch's generator for one optimizer step: dropout, stochastic depth and samplers."""
+    return int(np.random.SeedSequence([seed, epoch, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))

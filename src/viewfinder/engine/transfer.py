@@ -33,7 +33,7 @@ def _sent(tensor: Tensor, device: torch.device) -> Tensor:
 
     Only from pinned memory a GPU copies on its own. torch keeps that memory until the copy is made.
     """
-    if device.type != "cuda":
+    if device.type != "cuda" or not tensor.numel():
         return tensor.to(device)
     return (tensor if tensor.is_pinned() else tensor.pin_memory()).to(device, non_blocking=True)
 

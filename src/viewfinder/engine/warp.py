@@ -1,7 +1,7 @@
 """Warps: changes of a whole batch of images, made where torch computes. They agree with what `augment` makes by Pillow.
 
 Cutting, resizing and flipping are one product with a matrix for each direction, which holds the weights of Pillow's own
-filter; turning is one more sampling, and colours are a product with a 3 × 3 matrix. Nothing here is particular to a GPU.
+filter; turning is one more sampling, and colours are a product with a 3 × 3 matrix. The same code runs on any device.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from viewfinder.engine.augment import Pixels
-from viewfinder.engine.change import LUMA, Change, Pending
+from viewfinder.engine.change import LUMA, Pending
 from viewfinder.engine.transfer import send, send_padded
 
 
@@ -31,18 +31,16 @@ class Plan(NamedTuple):
     @classmethod
     def of(cls, pixels: Sequence[Pixels], pending: Sequence[Pending], device: torch.device) -> "Plan":
         """Return the plan for images with what is pending for each, in one piece sent to the device."""
-        rows = [
-            _row(one.change, (image.shape[1], image.shape[0]), one.size)
-            for image, one in zip(pixels, pending, strict=True)
-        ]
+        rows = [_row(one, image) for one, image in zip(pending, pixels, strict=True)]
         return cls(*send(np.array(rows, np.float32), device).split([2, 2, 2, 2, 2, 9, 1], dim=1))
 
 
-def _row(change: Change, given: tuple[int, int], size: tuple[int, int]) -> list[float]:
-    angle, tint = np.deg2rad(change.degrees), change.tint
-    matrix, offset = (tint.matrix, tint.offset) if tint else (np.eye(3), 0.0)
-    corners = change.corners or (0, 0, *given)
-    return [*corners, *size, change.mirrored, change.upended, np.cos(angle), np.sin(angle), *matrix.ravel(), offset]
+def _row(pending: Pending, image: Pixels) -> list[float]:
+    change, angle = pending.change, np.deg2rad(pending.change.degrees)
+    left, top, right, bottom = change.corners or (0, 0, image.shape[1], image.shape[0])
+    matrix, offset = (change.tint.matrix, change.tint.offset) if change.tint else (np.eye(3), 0.0)
+    flips = change.mirrored, change.upended
+    return [left, top, right, bottom, *pending.size, *flips, np.cos(angle), np.sin(angle), *matrix.ravel(), offset]
 
 
 @torch.no_grad()
