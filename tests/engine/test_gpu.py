@@ -22,11 +22,13 @@ def losses(run, **how):
 
 @pytest.mark.parametrize("source", ["colors", "squares"])
 def test_augmentation_on_the_device_trains_as_the_cpus_does(source, queued, request):
-    """Views that differ by under one grey level: the losses of two epochs differ little."""
+    """Views that differ by under one grey level: the losses of two epochs differ little, and repeat to the bit."""
     images, settings = request.getfixturevalue(source), {"runtime.engine": "torch", "augmentation.crop.probability": 1}
     plain = losses(queued(images, settings), on_device=False)
-    assert losses(queued(images, settings), on_device=True) == pytest.approx(plain, rel=0.03)
-    assert losses(queued(images, {**settings, "runtime.workers": 1}), on_device=True) == pytest.approx(plain, rel=0.03)
+    views = losses(queued(images, settings), on_device=True)
+    assert views != plain
+    assert views == pytest.approx(plain, rel=0.1)
+    assert losses(queued(images, {**settings, "runtime.workers": 1}), on_device=True) == views
 
 
 def test_the_frozen_layers_apart_get_finished_views(queued, colors):

@@ -1,5 +1,8 @@
 """Warps on a device: the views that Pillow makes, and boxes where Pillow's are. The same tests run on a GPU."""
 
+from contextlib import contextmanager
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +43,14 @@ def photos():
     return [image.resize(size) for image in whole for size in sizes]
 
 
+@contextmanager
+def both(recipe, folder, items):
+    """Give a recipe of finished views, and one that leaves changes pending; both keep what they decode."""
+    keeping = recipe.keeping(folder, items)
+    yield keeping, replace(keeping, pending=True)
+    keeping.kept.close()
+
+
 def far(ours, theirs):
     return np.abs(ours.astype(float) - theirs).mean()
 
@@ -47,13 +58,13 @@ def far(ours, theirs):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("augmentation", CHOICES.values(), ids=CHOICES)
 @pytest.mark.parametrize("longest", [None, 160], ids=["square", "aspect kept"])
-def test_a_batch_is_what_pillow_makes_of_each_image(photos, augmentation, longest, device):
+def test_a_batch_is_what_pillow_makes_of_each_image(photos, augmentation, longest, device, tmp_path):
     """Mean difference of an image under 1 of 255 grey levels: Pillow rounds after each of three steps, or cuts off."""
-    here, there = Recipe(96, longest, augmentation, 3, FILL), Recipe(96, longest, augmentation, 3, FILL, pending=True)
     boxes = ((5.0, 8.0, 60.0, 70.0), (20.0, 20.0, 50.0, 40.0))
-    for epoch in range(6):
-        items = [Item(photo, f"{n}", (0, 1), boxes) for n, photo in enumerate(photos)]
-        plain, left = here.load_all(items, epoch), there.load_all(items, epoch)
+    items = [Item(photo, f"{n}", (0, 1), boxes, n) for n, photo in enumerate(photos)]
+    with both(Recipe(96, longest, augmentation, 3, FILL), tmp_path, items) as (here, there):
+        loaded = [(here.load_all(items, epoch), there.load_all(items, epoch)) for epoch in range(6)]
+    for plain, left in loaded:
         given = [example.pixels for example in left]
         made = warped(given, [example.pending for example in left], FILL, torch.device(device)).cpu().numpy()
         for one, other, pixels in zip(plain, left, made, strict=True):
@@ -66,17 +77,14 @@ def test_a_batch_is_what_pillow_makes_of_each_image(photos, augmentation, longes
 
 
 @pytest.mark.parametrize("task", ["classification", "detection"])
-def test_networks_get_the_same_batch(task, photos):
+def test_networks_get_the_same_batch(task, photos, tmp_path):
     """Within a hundredth of a standard deviation of natural images; the targets are the same numbers."""
     row = catalogue.of_task(task)[-1]
     engine = engine_of(task)(row, 64, ["a", "b"], torch.device("cpu"))
-    recipe = engine.recipe()
-    here, there = (
-        Recipe(recipe.size_px, recipe.longest_px, ALL, 0, recipe.fill, pending=pending) for pending in (False, True)
-    )
     boxes = ((5.0, 8.0, 60.0, 70.0),) if task == "detection" else None
-    items = [Item(photo, f"{n}", (n % 2,), boxes) for n, photo in enumerate(photos)]
-    plain, left = engine.batch(here.load_all(items, 1)), engine.batch(there.load_all(items, 1))
+    items = [Item(photo, f"{n}", (n % 2,), boxes, n) for n, photo in enumerate(photos)]
+    with both(replace(engine.recipe(), augmentation=ALL), tmp_path, items) as (here, there):
+        plain, left = engine.batch(here.load_all(items, 1)), engine.batch(there.load_all(items, 1))
     assert plain.sizes == left.sizes
     for one, other in zip(plain.images, left.images, strict=True):
         assert one.shape == other.shape

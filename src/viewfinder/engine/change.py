@@ -168,7 +168,8 @@ def cut_boxes(boxes: Boxes, corners: Corners) -> tuple[Boxes, Indices]:
 
 def resized_boxes(boxes: Boxes, size: Size, final: Size) -> Boxes:
     """Return the boxes of an image that is resized."""
-    return boxes * np.array([final[0] / size[0], final[1] / size[1]] * 2)
+    resized: Boxes = boxes * np.array([final[0] / size[0], final[1] / size[1]] * 2)
+    return resized
 
 
 def flipped_boxes(boxes: Boxes, axis: int, length: int) -> Boxes:

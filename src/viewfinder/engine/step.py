@@ -31,7 +31,7 @@ class Steps:
             value = loss()
         read = self._reading(value)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(value).backward()
+        torch.autograd.backward(self.scaler.scale(value))
         number = read()
         if math.isfinite(number):
             self._apply()

@@ -49,7 +49,7 @@ class Ahead:
         on_gpu = device.type == "cuda"
         self.device, self.count = device, int(on_gpu) if count is None else count
         self._torch: Any = torch.cuda if on_gpu else torch.cpu
-        self._stream = torch.cuda.Stream(device) if on_gpu else torch.cpu.Stream()
+        self._stream = self._torch.Stream(device) if on_gpu else self._torch.Stream()
 
     def __call__(self, make: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
         """Yield what is made of each, in order."""

@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     def of(cls, pixels: Sequence[Pixels], pending: Sequence[Pending], device: torch.device) -> "Plan":
         """Return the plan for images with what is pending for each, in one piece sent to the device."""
         rows = [_row(one, image) for one, image in zip(pending, pixels, strict=True)]
-        return cls(*send(np.array(rows, np.float32), device).split([2, 2, 2, 2, 2, 9, 1], dim=1))
+        return cls(*send(np.array(rows, np.float32), device).tensor_split((2, 4, 6, 8, 10, 19), dim=1))
 
 
 def _row(pending: Pending, image: Pixels) -> list[float]:
