@@ -20,15 +20,22 @@ def losses(run, **how):
     return run.epochs()["train_loss"].to_list()
 
 
+WHOLE = {"runtime.engine": "torch", "training.epochs": 1, "augmentation.crop.probability": 1}
+
+
 @pytest.mark.parametrize("source", ["colors", "squares"])
 def test_augmentation_on_the_device_trains_as_the_cpus_does(source, queued, request):
-    """Views that differ by under one grey level: the losses of two epochs differ little, and repeat to the bit."""
-    images, settings = request.getfixturevalue(source), {"runtime.engine": "torch", "augmentation.crop.probability": 1}
-    plain = losses(queued(images, settings), on_device=False)
-    views = losses(queued(images, settings), on_device=True)
+    """Views that differ by under one grey level: the losses differ little."""
+    images = request.getfixturevalue(source)
+    plain = losses(queued(images, WHOLE), on_device=False)
+    views = losses(queued(images, WHOLE), on_device=True)
     assert views != plain
     assert views == pytest.approx(plain, rel=0.1)
-    assert losses(queued(images, {**settings, "runtime.workers": 1}), on_device=True) == views
+
+
+def test_it_is_the_same_from_any_number_of_processes(queued, colors):
+    others = {**WHOLE, "runtime.workers": 1}
+    assert losses(queued(colors, others), on_device=True) == losses(queued(colors, WHOLE), on_device=True)
 
 
 def test_the_frozen_layers_apart_get_finished_views(queued, colors):
