@@ -214,7 +214,7 @@ class Runtime(Section):
 
     devices: str = Field("auto", description="auto | cpu | cuda:0 | mps")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="auto | fp32 | bf16 | fp16 (GPU only). Of training; judging is always fp32"
+        "auto", description="auto | fp32 | bf16 | fp16 (GPU only). Of training; classifiers are always judged in fp32"
     )
     engine: Literal["auto", "openvino", "torch"] = Field(
         "auto",

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from viewfinder.design import Runtime
 from viewfinder.engine import device, loop
+from viewfinder.engine.feed import Feed
 from viewfinder.engine.transfer import Ahead, send
 from viewfinder.service.preparing import prepare
 
@@ -64,6 +65,15 @@ def test_without_a_gpu_fp16_is_replaced_and_said(queued, colors):
     assert used == device.resolve(Runtime(devices="cpu", workers=0, views=0))
     notes = [event.message for _, event in run.events() if event.type == "note"]
     assert f"Nothing but a GPU trains in fp16: {used.precision} is used." in notes
+
+
+@pytest.mark.parametrize(("trained_in", "judged_in"), [("fp32", "fp32"), ("bf16", "bf16"), ("fp16", "fp32")])
+def test_a_detector_trained_in_fp16_is_judged_in_fp32(trained_in, judged_in, queued, squares, tmp_path):
+    trainer = loop.Trainer(queued(squares), float)
+    runtime = trainer.design.runtime.model_copy(update={"precision": trained_in, "engine": "torch"})
+    design = trainer.design.model_copy(update={"runtime": runtime})
+    feed = Feed(trainer.network, trainer.row, trainer.task, design, tmp_path)
+    assert feed.judged_with == (judged_in, "torch")
 
 
 # -- on a GPU ---------------------------------------------------------------------------------------------------------

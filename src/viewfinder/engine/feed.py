@@ -80,9 +80,10 @@ class Feed:
 
     @property
     def judged_with(self) -> tuple[str, str]:
-        """The precision and the engine that images are judged with."""
+        """The precision and the engine that images are judged with; after a training in fp16 it is fp32."""
         runtime = self.design.runtime
-        return (str(runtime.precision), runtime.engine) if self._task.judged_as_trained else ("fp32", "torch")
+        precision = "bf16" if runtime.precision == "bf16" else "fp32"
+        return (precision, runtime.engine) if self._task.judged_as_trained else ("fp32", "torch")
 
     def judging_network(self) -> nn.Module:
         """Return what judges images now; it does not follow what is learned later."""
