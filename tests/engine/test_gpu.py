@@ -41,7 +41,8 @@ def test_it_is_the_same_from_any_number_of_processes(queued, colors):
 
 def test_the_frozen_layers_apart_get_finished_views(queued, colors):
     """OpenVINO's graphs take images as the network does, wherever it is trained."""
-    assert losses(queued(colors), on_device=True) == losses(queued(colors), on_device=False)
+    apart = {"runtime.engine": "openvino"}
+    assert losses(queued(colors, apart), on_device=True) == losses(queued(colors, apart), on_device=False)
 
 
 def test_the_cpu_changes_no_images_itself():
@@ -62,7 +63,7 @@ def test_without_a_gpu_fp16_is_replaced_and_said(queued, colors):
     run = queued(colors, {"runtime.precision": "fp16", "runtime.devices": "cuda:0", "training.epochs": 1})
     loop.train(run)
     used = run.design().runtime
-    assert used == device.resolve(Runtime(devices="cpu", workers=0, views=0))
+    assert (used.devices, used.precision) == ("cpu", device.resolve(Runtime(devices="cpu")).precision)
     notes = [event.message for _, event in run.events() if event.type == "note"]
     assert f"Nothing but a GPU trains in fp16: {used.precision} is used." in notes
 
