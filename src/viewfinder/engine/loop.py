@@ -14,9 +14,10 @@ from torch import nn, optim
 from viewfinder import catalogue, events, report, tasks
 from viewfinder.design import Design
 from viewfinder.engine import build, checkpoint, choices, device, layers, optimizers, saved
-from viewfinder.engine.examples import Example, Item, in_batches, shuffled
+from viewfinder.engine.examples import Example, Item
 from viewfinder.engine.feed import Feed
 from viewfinder.engine.judge import Judgement, judge
+from viewfinder.engine.order import Order
 from viewfinder.engine.step import Steps, step_seed
 from viewfinder.engine.task import Batch, TaskEngine, engine_of
 from viewfinder.engine.transfer import Ahead
@@ -73,6 +74,8 @@ class Trainer:
         self.task = self._task()
         self.splits = {str(name): rows for (name,), rows in run.split().group_by("split", maintain_order=True)}
         self.items = self._items("train")
+        aspect_kept = self.task.recipe().longest_px is not None
+        self.order = Order(self.items, int(self.training.batch_size), self.design.runtime.seed, aspect_kept)
         self.network = self._network()
         on_device = device.changes_images(self.device) if on_device is None else on_device
         streams = self.choices.streams
@@ -156,7 +159,7 @@ class Trainer:
         self.run.append(
             events.Started(
                 time=self.clock(), epoch=self.progress.epoch, epochs=int(self.training.epochs),
-                steps=len(self._batches()),
+                steps=self.order.steps,
                 images=len(self.items), monitored_split=self.monitored, device=name,
                 parameters=(learned, sum(p.numel() for p in self.network.parameters())),
             )
@@ -180,10 +183,6 @@ class Trainer:
                 checkpoint.save(self.run, self.network, self.steps, self.progress)
                 raise
 
-    def _batches(self) -> list[list[Item]]:
-        order = shuffled(len(self.items), self.design.runtime.seed, self.progress.epoch)
-        return in_batches(self.items, int(self.training.batch_size), order)
-
     def _obey(self) -> None:
         """Raise StopRequested if the file `stop` has appeared."""
         if self.run.stop_requested:
@@ -191,7 +190,7 @@ class Trainer:
 
     def _steps(self) -> None:
         """Take the remaining optimizer steps of the epoch."""
-        progress, batches, told = self.progress, self._batches(), self.clock()
+        progress, batches, told = self.progress, self.order.batches(self.progress.epoch), self.clock()
         began = self.clock() - progress.seconds
         load, view = self.feed.training(self.items), self.feed.view(progress.epoch)
         for batch in self.ahead(self._batch, load(batches[progress.step :], view)):
@@ -256,7 +255,7 @@ class Trainer:
                 "None of the training images can be read any more. See the diagnostics in events.jsonl."
             )
         epoch = progress.epoch
-        rate = self._rate(len(self._batches()) - 1, len(self._batches()))
+        rate = self._rate(self.order.steps - 1, self.order.steps)
         judgement = self._judge(self.monitored)
         if math.isnan(judgement.loss):
             raise self._diverged(judgement.loss, f"on the {self.monitored} split", rate)
