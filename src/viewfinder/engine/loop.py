@@ -75,8 +75,8 @@ class Trainer:
         self.items = self._items("train")
         self.network = self._network()
         on_device = device.changes_images(self.device) if on_device is None else on_device
-        streams = self.choices.streams
-        self.feed = Feed(self.network, self.row, self.task, self.design, default_home(), streams, on_device)
+        streams, home = self.choices.streams, default_home()
+        self.feed = Feed(self.network, self.row, self.task, self.design, home, streams, on_device, self._note)
         self.ahead = Ahead(self.device)
         self.optimizer = self._optimizer()
         self.steps = self._steps_of(self.optimizer)
@@ -191,7 +191,7 @@ class Trainer:
 
     def _steps(self) -> None:
         """Take the remaining optimizer steps of the epoch."""
-        progress, batches, told = self.progress, self._batches(), self.clock()
+        progress, batches, told = self.progress, self._batches(), -math.inf
         began = self.clock() - progress.seconds
         load, view = self.feed.training(self.items), self.feed.view(progress.epoch)
         for batch in self.ahead(self._batch, load(batches[progress.step :], view)):
