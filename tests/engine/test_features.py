@@ -127,6 +127,15 @@ def test_a_run_does_not_depend_on_what_was_kept(trained, colors, home, settings)
     assert cold.predictions().equals(warm.predictions())
 
 
+def test_a_conversion_is_told_and_what_is_kept_is_not(trained, colors, home):
+    settings = {**PLAIN, "training.epochs": 1, "runtime.engine": "openvino", "runtime.precision": "bf16"}
+    first, again = trained(colors, settings), trained(colors, settings)
+    (note,) = told(first, "note")
+    assert note.message.startswith("Once, the frozen layers of efficientnet_lite0 are converted")
+    assert [event.type for _, event in first.events()][:2] == ["started", "note"]  # before anything takes long
+    assert not told(again, "note")
+
+
 def test_both_engines_train_the_same_model(trained, colors, home):
     """In fp32 they differ by rounding alone; in one epoch that does not grow to much."""
     settings = {**PLAIN, "training.epochs": 1, "training.batch_size": 8}

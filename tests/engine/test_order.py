@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viewfinder.engine import order
-from viewfinder.engine.examples import Item, in_batches, shuffled
+from viewfinder.engine.examples import Item, Recipe, in_batches, shuffled
 
 
 @given(st.lists(st.sampled_from([None, -1, 0, 1, 2]), max_size=60), st.integers(1, 9), st.integers(0, 99))
@@ -47,7 +47,7 @@ def test_only_images_that_keep_their_aspect_are_ordered_by_it(tmp_path):
     for number in range(12):
         Image.new("RGB", (64, 32) if number % 3 else (32, 64)).save(tmp_path / f"{number}.png")
         items.append(Item(tmp_path / f"{number}.png", str(number)))
-    squares, aspects = (order.Order(items, 4, 0, kept) for kept in (False, True))
+    squares, aspects = (order.Order(items, Recipe(32, longest), 4, 0) for longest in (None, 64))
     assert squares.batches(2) == in_batches(items, 4, shuffled(12, 0, 2))
     tall = [[int(item.name) % 3 == 0 for item in batch] for batch in aspects.batches(2)]
     assert sorted(map(sum, tall)) == [0, 0, 4]

@@ -1,6 +1,7 @@
 """What is checked, chosen and written before a training starts."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 
 from viewfinder import catalogue, design_file, weights
 from viewfinder.design import Design
+from viewfinder.engine import build
 from viewfinder.errors import DesignError, InputError, RunError, SourceError, WeightsError
 from viewfinder.service.designs import default_design, wanted
 from viewfinder.service.preparing import prepare
@@ -154,6 +156,25 @@ def test_a_file_that_holds_no_weights_of_the_model_is_refused_before_there_is_a_
     with pytest.raises(InputError, match="the file cannot be read"):
         prepare(colors, settings=settings, out=run)
     assert not run.exists()
+
+
+def test_a_file_that_was_found_to_hold_weights_is_not_read_again_until_it_changes(colors, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIEWFINDER_HOME", str(tmp_path / "home"))
+    file = tmp_path / "own.safetensors"
+    with torch.device("meta"):
+        expected = build.network(catalogue.get("efficientnet_lite0"), 3, "frozen").state_dict()
+    save_file({name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in expected.items()}, file)
+    settings = {"training.model": "efficientnet_lite0", "training.weights": str(file)}
+    prepare(colors, settings=settings, out=tmp_path / "first")
+    stat = file.stat()
+    file.write_bytes(bytes(stat.st_size))
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    prepare(colors, settings=settings, out=tmp_path / "second")  # as it looks the same
+    with pytest.raises(InputError, match="does not hold weights of efficientnet_b0"):
+        prepare(colors, settings={**settings, "training.model": "efficientnet_b0"}, out=tmp_path / "third")
+    os.utime(file)
+    with pytest.raises(InputError, match="the file cannot be read"):
+        prepare(colors, settings=settings, out=tmp_path / "third")
 
 
 def test_what_cannot_be_substituted_is_said(squares, tmp_path, offline, monkeypatch):

@@ -8,11 +8,13 @@ import time
 import traceback
 from pathlib import Path
 
+from viewfinder.engine import compiler
 from viewfinder.errors import InputError, TrainingError
 
 
 def main(arguments: list[str]) -> int:
     """Run a command; what it prints belongs in a log."""
+    compiler.stand_in()
     if arguments == ["serve"]:
         return serve()
     command, folder = arguments[0], Path(arguments[1])

@@ -1,6 +1,6 @@
 """Parts of detectors as OpenVINO graphs: they take images of any size, and stand in the place of what they compute."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,18 @@ SIDE = 128  # px of the image that a part is traced with: a multiple of every st
 class AnySize:
     """A part of a network as a constant function of normalised images: float [n, 3, H, W] → several maps [n, C, h, w].
 
-    All cores work on one call. The converted graph is kept below the folder `kept`, if one is given.
+    All cores work on one call. The converted graph is kept below the folder `kept`, if one is given. Before one that
+    is not there is made, `converting` is called.
     """
 
-    def __init__(self, part: nn.Module, precision: str, kept: Path | None) -> None:
+    def __init__(
+        self, part: nn.Module, precision: str, kept: Path | None, converting: Callable[[], None] | None = None
+    ) -> None:
         folder = kept / conversion.key(part, "any size") if kept else None
         model = conversion.kept(folder) if folder else None
         if model is None:
+            if converting:
+                converting()
             model = _converted(part)
             if folder:
                 conversion.keep(model, part, folder)
@@ -70,15 +75,15 @@ def judging(network: nn.Module, precision: str, kept: Path | None = None) -> nn.
     return _with(network, backbone=maps, rpn=rpn).eval()
 
 
-def learning(network: nn.Module, precision: str, kept: Path) -> nn.Module:
-    """Return a detector like `network` whose frozen layers are a graph.
+def learning(network: nn.Module, precision: str, kept: Path, converting: Callable[[], None] | None = None) -> nn.Module:
+    """Return a detector like `network` whose frozen layers are a graph; `converting` is called before it is made.
 
     It shares all else, and has a train mode of its own. Raises what OpenVINO cannot do.
     """
     steps = faster_rcnn.steps(network)
     learns = [any(p.requires_grad for p in module.parameters()) for module, _ in steps]
     frozen = learns.index(True) if True in learns else len(steps)
-    graph = AnySize(_Frozen(steps[:frozen]), precision, kept)
+    graph = AnySize(_Frozen(steps[:frozen]), precision, kept, converting)
     return _with(network, backbone=_Continued(network.get_submodule("backbone"), graph, steps, frozen))
 
 

@@ -1,6 +1,6 @@
 """Where the examples of a training come from, and what of the network they still have to pass."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,13 @@ from viewfinder.engine.features import FeatureLoader
 from viewfinder.engine.graphs import Graph
 from viewfinder.engine.task import TaskEngine
 
+CONVERSION_S = 15  # what the largest model may take
+Say = Callable[[str], None]
+
+
+def _to_nobody(message: str) -> None:
+    pass
+
 
 class Feed:
     """Gives the examples of a run to `network`: the whole network, or the part of it behind the frozen layers.
@@ -24,7 +31,8 @@ class Feed:
     `home`, for as many views of it as the design draws. Images that are needed more than once are decoded once, and
     kept there too. Use it in a `with` statement; `trouble` then says why the frozen layers cannot be computed apart,
     if so. `streams` is how many images a graph computes at a time; 0: as many as there are cores. `on_device` leaves
-    augmentation to the device, unless graphs compute the frozen layers.
+    augmentation to the device, unless graphs compute the frozen layers. `say` is told, in a sentence, of what takes
+    long and happens once.
     """
 
     def __init__(
@@ -36,9 +44,10 @@ class Feed:
         home: Path,
         streams: int = 0,
         on_device: bool = False,
+        say: Say = _to_nobody,
     ) -> None:
         self.network, self.design, self.trouble, self._streams = network, design, "", streams
-        self._on_device = on_device
+        self._on_device, self._say = on_device, say
         self._task, self._row, self._home = task, row, home
         self._whole, self._retrained = network, int(design.training.retrained_layers)
         self._graphs: dict[str, Graph] = {}
@@ -59,12 +68,17 @@ class Feed:
         """Make the frozen layers constant functions, for training and for judging; return what else learns."""
         kept, trained_in = self._home / "cache" / "graphs", str(self.design.runtime.precision)
         if not tasks.get(self.design.task).frozen_apart:
-            return dense.learning(self._whole, trained_in, kept)
+            return dense.learning(self._whole, trained_in, kept, self._tell_conversion)
         part = layers.frozen_part(self._whole, self._row, self._retrained)
         for precision in dict.fromkeys((trained_in, "fp32")):
             size = int(self.design.training.input_size)
-            self._graphs[precision] = Graph(part, self._row, size, precision, kept, self._streams)
+            told = self._tell_conversion
+            self._graphs[precision] = Graph(part, self._row, size, precision, kept, self._streams, told)
         return layers.without_frozen(self._whole, self._row, self._retrained)
+
+    def _tell_conversion(self) -> None:
+        what = f"the frozen layers of {self._row.name}"
+        self._say(f"Once, {what} are converted for this machine; this can take up to {CONVERSION_S} s.")
 
     def __exit__(self, *exc: object) -> None:
         self._open.close()

@@ -1,6 +1,6 @@
 """Parts of networks as OpenVINO graphs: the fastest way to compute on a CPU what does not learn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,25 @@ class Graph:
 
     The pixels are normalised as the model's row says. What comes out for an image is the same, to the bit, whatever
     other images are computed with it. The converted graph is kept below the folder `kept`; `key` names it. `streams`
-    images are computed at a time, one a thread; 0: as many as there are cores.
+    images are computed at a time, one a thread; 0: as many as there are cores. Before a graph that is not there is
+    made, `converting` is called.
     """
 
-    def __init__(self, part: nn.Module, row: Model, size_px: int, precision: str, kept: Path, streams: int = 0) -> None:
+    def __init__(
+        self,
+        part: nn.Module,
+        row: Model,
+        size_px: int,
+        precision: str,
+        kept: Path,
+        streams: int = 0,
+        converting: Callable[[], None] | None = None,
+    ) -> None:
         self.key = conversion.key(part, row.name, size_px)
         model = conversion.kept(kept / self.key)
         if model is None:
+            if converting:
+                converting()
             model = _converted(part, row, size_px)
             conversion.keep(model, part, kept / self.key)
         streams = streams or device.cores()

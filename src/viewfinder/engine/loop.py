@@ -74,12 +74,11 @@ class Trainer:
         self.task = self._task()
         self.splits = {str(name): rows for (name,), rows in run.split().group_by("split", maintain_order=True)}
         self.items = self._items("train")
-        aspect_kept = self.task.recipe().longest_px is not None
-        self.order = Order(self.items, int(self.training.batch_size), self.design.runtime.seed, aspect_kept)
+        self.order = Order(self.items, self.task.recipe(), int(self.training.batch_size), self.design.runtime.seed)
         self.network = self._network()
         on_device = device.changes_images(self.device) if on_device is None else on_device
-        streams = self.choices.streams
-        self.feed = Feed(self.network, self.row, self.task, self.design, default_home(), streams, on_device)
+        of_feed = self.network, self.row, self.task, self.design, default_home()
+        self.feed = Feed(*of_feed, self.choices.streams, on_device, self._note)
         self.ahead = Ahead(self.device)
         self.optimizer = self._optimizer()
         self.steps = self._steps_of(self.optimizer)
@@ -190,7 +189,7 @@ class Trainer:
 
     def _steps(self) -> None:
         """Take the remaining optimizer steps of the epoch."""
-        progress, batches, told = self.progress, self.order.batches(self.progress.epoch), self.clock()
+        progress, batches, told = self.progress, self.order.batches(self.progress.epoch), -math.inf
         began = self.clock() - progress.seconds
         load, view = self.feed.training(self.items), self.feed.view(progress.epoch)
         for batch in self.ahead(self._batch, load(batches[progress.step :], view)):

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from viewfinder.data import pixels
-from viewfinder.engine.examples import Item, in_batches, shuffled
+from viewfinder.engine.examples import Item, Recipe, in_batches, shuffled
 
 PER_OCTAVE = 2  # kinds of shapes while the ratio of width to height doubles
 
@@ -13,12 +13,12 @@ PER_OCTAVE = 2  # kinds of shapes while the ratio of width to height doubles
 class Order:
     """The batches of every epoch; they depend on the seed and the epoch alone.
 
-    Where images keep their aspect (`aspect_kept`), batches hold images of one shape as far as they can: little is padded.
+    Where images keep their aspect, batches hold images of one shape, as far as they can: less is padded.
     """
 
-    def __init__(self, items: Sequence[Item], batch: int, seed: int, aspect_kept: bool) -> None:
+    def __init__(self, items: Sequence[Item], recipe: Recipe, batch: int, seed: int) -> None:
         self._items, self._batch, self._seed = items, batch, seed
-        self._shapes = shapes(items) if aspect_kept and batch > 1 else None
+        self._shapes = shapes(items) if recipe.longest_px is not None and batch > 1 else None
 
     @property
     def steps(self) -> int:

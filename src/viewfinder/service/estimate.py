@@ -2,8 +2,9 @@
 
 Work is counted in multiply-adds from the catalogue: a pass forward through everything, and twice as much again backward
 through what is retrained. It is set against the speed of a matrix product on this machine, of which each family
-of networks reaches a share that was measured once (see `Efficiency`). What frozen layers make of an image is computed
-in the first epoch alone where their input does not change.
+of networks reaches a share that was measured once (see `Efficiency`; `benchmarks/estimates.py` sets estimates beside
+what was taken). An image is decoded in the first epoch alone, and so is what frozen layers make of it computed where
+their input does not change.
 """
 
 import os
@@ -19,34 +20,41 @@ from viewfinder.service.devices import missing
 
 PASSES = 3  # forward, gradient of the inputs, gradient of the weights
 SPREAD = 1.7  # the true time was within this factor of the estimate, either way
-START_S = 15.0  # importing, reading weights, the report
-BASE_MB = 700.0  # the process with its libraries, before any model
+START_S = 6.0  # importing, reading weights, the report
+DECODE_MS = 6.0  # to decode a photograph of 650 × 417 and keep it at the size that is needed, on one core
+BASE_MB = 620.0  # the processes with their libraries, before any model
+STREAM_MB = 50.0  # what each core needs to compute frozen layers apart, of 224 × 224
+FROZEN_BYTES, APART_BYTES = 4, 4 + 2 + 4  # of a parameter that does not learn; with its copies where it is apart
+LEARNING_BYTES = 4 * 4  # of one that learns, its gradient, and two states of the optimizer
 
 
 @dataclass(frozen=True)
 class Efficiency:
     """What a family of networks makes of a machine.
 
-    `share`: of the speed of a matrix product in single precision (dense convolutions in bfloat16 exceed it);
-    `fixed_ms`: for an image of any size; `load_ms`: to read and augment one of 224 × 224 on one core; `mb_per_gflop`:
-    memory of what an image leaves behind for the backward pass; `frozen_share`: what frozen layers
-    reach that are computed apart from the others, 0 where they are not; `apart_ms`: as `fixed_ms`, then.
+    `share`: of the speed of a matrix product in single precision (dense convolutions in bfloat16 exceed it), by what
+    learns; `frozen_share`: by frozen layers in the network; `apart_share`: by those that are computed apart, 0 where
+    none are. `fixed_ms`: for an image of any size; `apart_ms`: the same where frozen layers are apart; `load_ms`: to
+    augment one of 224 × 224 on one core. `mb_per_gflop`: memory of what an image leaves behind for the backward pass.
+    `early`: how much more time and memory work in the first layers, whose maps are large, takes than in the last.
     """
 
     share: float
+    frozen_share: float
     fixed_ms: float
     load_ms: float
     mb_per_gflop: float
-    frozen_share: float = 0.0
+    early: float = 0.0
+    apart_share: float = 0.0
     apart_ms: float = 0.0
 
 
-DEPTHWISE = Efficiency(0.3, 2.0, 3.0, 280.0, 0.8, 0.6)
+DEPTHWISE = Efficiency(0.5, 0.17, 2.0, 1.8, 46.0, 2.2, 0.5, 0.6)
 EFFICIENCY = {
     "EfficientNet": DEPTHWISE,
     "EfficientNetLite0": DEPTHWISE,
-    "ResNet50": Efficiency(1.2, 25.0, 3.0, 12.0),
-    "Lite0": Efficiency(0.4, 25.0, 3.0, 100.0),
+    "ResNet50": Efficiency(1.3, 1.2, 25.0, 1.8, 6.0),
+    "Lite0": Efficiency(0.65, 0.65, 25.0, 1.8, 47.0),
 }
 """By the name of a row's builder; measured on two cores of a machine with AVX-512."""
 
@@ -71,36 +79,47 @@ def estimate(
     """Return what a resolved design is expected to take; `speed` tells 10⁹ multiply-adds per second of the machine."""
     training, row = design.training, catalogue.get(design.training.model)
     epochs = int(training.epochs)
-    may_end_early, memory = training.early_stopping.enabled, _memory_mb(row, training)
+    may_end_early, memory = training.early_stopping.enabled, _memory_mb(row, design)
     if not on_cpu(design):
         return Estimate(epochs, may_end_early, None, None, memory)
-    train, judge = (_seconds(row, design, passes, (speed or measured_speed)()) for passes in (PASSES, 1))
-    fresh = min(epochs, views(design) or epochs) if train.kept else epochs
-    later = train_images * train.again + judged_images * judge.again
-    first = fresh * train_images * (train.once + train.again) + judged_images * (judge.once + judge.again)
-    whole = START_S + first + (epochs - fresh) * train_images * train.again + (epochs - 1) * judged_images * judge.again
-    epoch = later if fresh < epochs else later + train_images * train.once
+    of_machine = (speed or measured_speed)()
+    train, judge = (_seconds(row, design, passes, of_machine) for passes in (PASSES, 1))
+    decoding = (train_images + judged_images) * DECODE_MS / _cores() / 1000
+    fresh = min(epochs, views(design) or epochs)
+    always = train_images * train.always + judged_images * judge.always
+    whole = START_S + decoding + fresh * train_images * train.new + judged_images * judge.new + epochs * always
+    epoch = always if fresh < epochs else always + train_images * train.new
     return Estimate(epochs, may_end_early, _range(epoch), _range(whole), memory)
 
 
 @dataclass(frozen=True)
 class _Seconds:
-    """What an image takes: `once`, in an epoch in which it is new, and `again`, in every epoch."""
+    """What an image takes: `new` in an epoch in which its view is a new one, beside `always` in every epoch."""
 
-    once: float
-    again: float
-    kept: bool
+    new: float
+    always: float
 
 
 def _seconds(row: Model, design: Design, passes: int, speed: float) -> _Seconds:
-    training, efficiency = design.training, efficiency_of(row)
-    apart = bool(efficiency.frozen_share) and design.runtime.engine != "torch" and _frozen_gflop(row, training) > 0
-    load = efficiency.load_ms * (int(training.input_size) / 224) ** 2 / (os.cpu_count() or 1) / 1000
-    gflop, frozen = _gflop(row, training, passes), _frozen_gflop(row, training)
-    if not apart:
-        return _Seconds(0.0, gflop / (speed * efficiency.share) + load + efficiency.fixed_ms / 1000, False)
-    once = frozen / (speed * efficiency.frozen_share) + load
-    return _Seconds(once, (gflop - frozen) / (speed * efficiency.share) + efficiency.apart_ms / 1000, True)
+    training, machine = design.training, efficiency_of(row)
+    load = machine.load_ms * (int(training.input_size) / 224) ** 2 / _cores() / 1000
+    learning = passes * _learning_gflop(row, training) * _effort(row, training) / (speed * machine.share)
+    if _apart(design):
+        frozen = _frozen_gflop(row, training) / (speed * machine.apart_share)
+        return _Seconds(frozen + load, learning + machine.apart_ms / 1000)
+    frozen = _frozen_gflop(row, training) / (speed * machine.frozen_share)
+    return _Seconds(0.0, frozen + learning + load + machine.fixed_ms / 1000)
+
+
+def _apart(design: Design) -> bool:
+    """Return whether a resolved design has frozen layers that are computed apart from the others."""
+    row = catalogue.get(design.training.model)
+    may_be = design.runtime.engine != "torch" and efficiency_of(row).apart_share > 0
+    return may_be and int(design.training.retrained_layers) < len(row.layers)
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
 
 
 def efficiency_of(row: Model) -> Efficiency:
@@ -116,7 +135,7 @@ def on_cpu(design: Design) -> bool:
     return devices == "cpu" or missing(devices) is not None
 
 
-def measured_speed(seconds: float = 0.2, size: int = 768) -> float:
+def measured_speed(seconds: float = 0.1, size: int = 768) -> float:
     """Return this machine's speed in single precision, in 10⁹ multiply-adds per second: the best of a few products."""
     import numpy as np
 
@@ -129,31 +148,38 @@ def measured_speed(seconds: float = 0.2, size: int = 768) -> float:
     return size**3 / best / 1e9
 
 
-def _gflop(row: Model, training: Training, passes: int) -> float:
-    """Return the 10⁹ multiply-adds for an image: once for what is frozen, `passes` times for the rest."""
-    whole = max(row.mflops, sum(layer.mflops for layer in row.layers)) * _scale(row, training) / 1000
-    frozen = _frozen_gflop(row, training)
-    return frozen + passes * (whole - frozen)
+def _whole_gflop(row: Model, training: Training) -> float:
+    """Return the 10⁹ multiply-adds of the network for an image."""
+    return max(row.mflops, sum(layer.mflops for layer in row.layers)) * _scale(row, training) / 1000
 
 
 def _frozen_gflop(row: Model, training: Training) -> float:
-    """Return the 10⁹ multiply-adds of the frozen layers for an image."""
     layers = [layer.mflops for layer in row.layers]
     return sum(layers[: len(layers) - int(training.retrained_layers)]) * _scale(row, training) / 1000
+
+
+def _learning_gflop(row: Model, training: Training) -> float:
+    return _whole_gflop(row, training) - _frozen_gflop(row, training)
+
+
+def _effort(row: Model, training: Training) -> float:
+    """Return how many times what it takes in the last layers a multiply-add that learns takes."""
+    return 1 + efficiency_of(row).early * (_learning_gflop(row, training) / _whole_gflop(row, training)) ** 2
 
 
 def _scale(row: Model, training: Training) -> float:
     return (int(training.input_size) / row.input_size) ** 2
 
 
-def _memory_mb(row: Model, training: Training) -> float:
-    """Return parameters, gradients and two states of the optimizer, and what a batch leaves for the backward pass."""
-    frozen = [layer.parameters for layer in row.layers][: len(row.layers) - int(training.retrained_layers)]
-    everything = max(row.parameters, sum(layer.parameters for layer in row.layers))
-    values = everything + 3 * (everything - sum(frozen))
-    kept = _gflop(row, training, 2) - _gflop(row, training, 1)
-    batch = int(training.batch_size) * kept * efficiency_of(row).mb_per_gflop
-    return BASE_MB + values * 4 / 1e6 + batch
+def _memory_mb(row: Model, design: Design) -> float:
+    """Return what parameters, gradients, optimizer, frozen layers apart, and a batch until its backward pass need."""
+    training = design.training
+    frozen = sum(layer.parameters for layer in row.layers[: len(row.layers) - int(training.retrained_layers)])
+    learning = max(row.parameters, sum(layer.parameters for layer in row.layers)) - frozen
+    values = (learning * LEARNING_BYTES + frozen * (APART_BYTES if _apart(design) else FROZEN_BYTES)) / 1e6
+    streams = _cores() * STREAM_MB * (int(training.input_size) / 224) ** 2 if _apart(design) else 0.0
+    image = _learning_gflop(row, training) * _effort(row, training) * efficiency_of(row).mb_per_gflop
+    return BASE_MB + values + streams + int(training.batch_size) * image
 
 
 def _range(seconds: float) -> tuple[float, float]:

@@ -1,13 +1,18 @@
 """The weights a training starts from, and what is trained instead when the default model's cannot be had."""
 
+import contextlib
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from viewfinder import catalogue, tasks
 from viewfinder import weights as files
+from viewfinder.catalogue import Model
+from viewfinder.data import slots
 from viewfinder.design import Design
 from viewfinder.errors import DesignError, WeightsError
+from viewfinder.home import default_home
 from viewfinder.service.designs import Wanted
 from viewfinder.service.job import Told, done
 
@@ -32,14 +37,26 @@ def starting_point(wanted: Wanted, design: Design, progress: files.Progress | No
     row, weights = catalogue.get(design.training.model), design.training.weights
     if weights != "pretrained":
         found = files.find(row, weights)
-        with done("weights", {"model": row.name, "weights": str(found.path.absolute())}, Told()):
-            return Start(design, found)
+        _check(row, found.path.absolute())
+        return Start(design, found)
     try:
         return Start(design, files.find(row, progress=progress))
     except WeightsError as error:
         if wanted.chose_model(design.task):
             raise
         return _bundled(wanted, design, error)
+
+
+def _check(row: Model, path: Path) -> None:
+    """Raise InputError unless a file holds a model's weights; what was found to hold them is not read again."""
+    stat = path.stat()
+    key = slots.key((version("viewfinder"), row.name, str(path), stat.st_size, stat.st_mtime_ns))
+    known = default_home() / "cache" / "weights" / key
+    if known.is_file():
+        return
+    with done("weights", {"model": row.name, "weights": str(path)}, Told()), contextlib.suppress(OSError):
+        known.parent.mkdir(parents=True, exist_ok=True)
+        known.touch()
 
 
 def _bundled(wanted: Wanted, design: Design, reason: WeightsError) -> Start:
