@@ -10,7 +10,7 @@ from torch import nn
 from viewfinder import tasks
 from viewfinder.catalogue import Model
 from viewfinder.design import Design, views
-from viewfinder.engine import dense, layers
+from viewfinder.engine import layers
 from viewfinder.engine.examples import Item, Load, Loader, Recipe
 from viewfinder.engine.features import FeatureLoader
 from viewfinder.engine.graphs import Graph
@@ -68,6 +68,8 @@ class Feed:
         """Make the frozen layers constant functions, for training and for judging; return what else learns."""
         kept, trained_in = self._home / "cache" / "graphs", str(self.design.runtime.precision)
         if not tasks.get(self.design.task).frozen_apart:
+            from viewfinder.engine import dense  # what a classifier does without takes long to import
+
             return dense.learning(self._whole, trained_in, kept, self._tell_conversion)
         part = layers.frozen_part(self._whole, self._row, self._retrained)
         for precision in dict.fromkeys((trained_in, "fp32")):
@@ -105,6 +107,8 @@ class Feed:
         if engine != "openvino" or self.trouble:
             return self.network
         try:
+            from viewfinder.engine import dense
+
             return dense.judging(self._whole, precision)
         except Exception as error:  # noqa: BLE001 - whatever OpenVINO cannot do on this machine, torch can
             self.trouble = f"{type(error).__name__}: {error}"

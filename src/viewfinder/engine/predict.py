@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from viewfinder import catalogue, events, tasks
-from viewfinder.engine import dense, device, layers, saved
+from viewfinder.engine import device, layers, saved
 from viewfinder.engine.examples import Example, Item, Loader
 from viewfinder.engine.features import FeatureLoader
 from viewfinder.engine.graphs import Graph
@@ -84,6 +84,8 @@ class Model:
         if self.info.engine != "openvino" or self.device.type != "cpu":
             return self._network
         try:
+            from viewfinder.engine import dense  # what a classifier does without takes long to import
+
             return dense.judging(self._network, self._precision, default_home() / "cache" / "graphs")
         except Exception:  # noqa: BLE001 - whatever OpenVINO cannot do on this machine, torch can
             return self._network
