@@ -57,7 +57,7 @@ class Case:
     """A model and how many of its layers are retrained, with what it is trained on."""
 
     def __init__(self, text: str, folder: Path, asked: argparse.Namespace) -> None:
-        self.text, self.epochs, self.augmented = text, asked.epochs, not asked.unchanged
+        self.text, self.epochs, self.augmented, self.only = text, asked.epochs, not asked.unchanged, asked.only
         name, _, retrained = text.partition(":")
         self.row, self.retrained = catalogue.get(name), int(retrained)
         self.task = self.row.task
@@ -86,10 +86,11 @@ class Case:
         scripts = [script for script in SCRIPTS if script.task == self.task and not script.missing]
         apart = self.task == "classification" and self.retrained < len(self.row.layers)
         ways = VIEWFINDER if apart else {"fresh": {}}
-        return [
+        found = [
             *(Contestant(script.name, script.role, partial(self.script, script)) for script in scripts),
             *(Contestant(f"Viewfinder, {way}", "ours", partial(self.viewfinder, ways[way])) for way in ways),
         ]
+        return [one for one in found if not self.only or one.name in self.only]
 
     def script(self, script: Script) -> Figures:
         """Train as a tutorial does."""
@@ -152,6 +153,7 @@ def main() -> None:
     parser.add_argument("--unchanged", action="store_true", help="without augmentation")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--only", action="append", help="a contestant to measure; may be given several times")
     parser.add_argument("--json", type=Path, help="append every measurement to this file of JSON Lines")
     asked = parser.parse_args()
     print(tables.head("training"))
