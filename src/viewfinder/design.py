@@ -218,8 +218,8 @@ class Runtime(Section):
     )
     engine: Literal["auto", "openvino", "torch"] = Field(
         "auto",
-        description="auto | openvino | torch: what computes the frozen layers of classifiers; "
-        "auto suits nearly always. openvino is faster on a CPU; torch computes them anew in every epoch",
+        description="auto | openvino | torch: what computes frozen layers, and judges images with a detector; "
+        "auto suits nearly always. openvino is faster on a CPU; torch computes all in every epoch",
     )
     views: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto",

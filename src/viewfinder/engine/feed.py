@@ -112,6 +112,7 @@ class Feed:
             return dense.judging(self._whole, precision)
         except Exception as error:  # noqa: BLE001 - whatever OpenVINO cannot do on this machine, torch can
             self.trouble = f"{type(error).__name__}: {error}"
+            self._say(f"Images are judged by torch: OpenVINO cannot ({self.trouble}).")
             return self.network
 
     def training(self, items: Sequence[Item]) -> Load:
