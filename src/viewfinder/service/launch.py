@@ -22,8 +22,8 @@ from viewfinder.run import RunFolder
 
 POLL_S = 0.1
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "20000"}
-"""Threads that wait for work spin for a moment at most, and then sleep: on a machine that does anything else besides, the
-loading of images included, spinning for longer made training several times slower."""
+"""Threads that wait for work spin for a moment at most, and then sleep: on a machine that does anything else besides,
+the loading of images included, spinning for longer made training several times slower."""
 INPUT_IS_WRONG, STOPPED = 2, 130
 MEMORY_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 """Where Linux counts the processes that it ended for lack of memory: in this container, on this machine."""
