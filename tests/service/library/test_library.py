@@ -99,7 +99,8 @@ def test_a_run_is_watched_from_its_first_event_to_its_last(colors_run):
     lines = [line for line in told.notes if line.startswith("Epoch ")]
     assert len(lines) == epochs.height
     assert f"ROC AUC {epochs['test_roc_auc'][0]:.4f}, the best so far" in lines[0]
-    assert told.notes[0].startswith("Training begins on")
+    begun = [line.startswith("Training begins on") for line in told.notes]
+    assert begun.index(True) < told.notes.index(lines[0])
     assert told.notes[-1] == f"Finished: {colors_run.info().reason}."
 
 
