@@ -2,7 +2,7 @@
 
 Prints milliseconds, forward and backward, the median of interleaved repetitions: of depthwise convolutions in fp32 and
 in bf16 (32 images), of the mean over the map with the activation and batch norm before it (32 images), and of pooling
-within 1,024 boxes.
+within 1,024 boxes, and of what a detector finds in an image.
 """
 
 import argparse
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import MultiScaleRoIAlign
 
+from viewfinder import catalogue
+from viewfinder.engine import build, dense
 from viewfinder.engine.layers import GlobalAverage
 from viewfinder.engine.pooling import PyramidPool
 
@@ -70,6 +72,25 @@ def pooling() -> Ways:
     return {"torchvision": lambda: way(MultiScaleRoIAlign), "ours": lambda: way(PyramidPool)}
 
 
+def judging() -> Ways:
+    """Return the ways to find objects in one image of 600 x 800."""
+    network, image = (
+        build.network(catalogue.get("fasterrcnn_resnet50_fpn"), 3, "frozen").eval(),
+        torch.rand(3, 600, 800),
+    )
+    graph = dense.judging(network, "bf16")
+
+    def way(found_by: nn.Module, bf16: bool) -> None:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            found_by([image])
+
+    return {
+        "torch, fp32": lambda: way(network, False),
+        "torch, bf16": lambda: way(network, True),
+        "graph, bf16": lambda: way(graph, True),
+    }
+
+
 def _maps(count: int, channels: int, side: int) -> Tensor:
     return torch.randn(count, channels, side, side).contiguous(memory_format=torch.channels_last)
 
@@ -96,6 +117,7 @@ def main() -> None:
         print(f"{what}: {measured(depthwise(channels, side, kernel, stride), repetitions)}", flush=True)
     print(f"mean over the map: {measured(mean(), repetitions)}")
     print(f"pooling within boxes: {measured(pooling(), repetitions)}")
+    print(f"a detector, ResNet-50-FPN: {measured(judging(), repetitions)}")
 
 
 if __name__ == "__main__":

@@ -41,9 +41,9 @@ class AnySize:
 
     def __call__(self, images: Tensor) -> list[Tensor]:
         """Return the part's maps in float32, channels last."""
-        pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
+        pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         found = self._request.infer({0: pixels}, share_inputs=True)
-        return [torch.from_numpy(values).permute(0, 3, 1, 2) for values in found.values()]
+        return [torch.from_numpy(values).to(images.device).permute(0, 3, 1, 2) for values in found.values()]
 
 
 def _converted(part: nn.Module) -> Any:

@@ -1,7 +1,6 @@
 """The device a run computes on, its precision, and how many processes load its images."""
 
 import os
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
@@ -9,7 +8,9 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor, nn
 
+from viewfinder import processor
 from viewfinder.design import Runtime
+from viewfinder.words import plural
 
 MAX_WORKERS = 8
 FAST_FP16 = (7, 0)  # the first GPUs that are faster in it: of 2017, with tensor cores
@@ -64,7 +65,7 @@ def name(device: torch.device) -> str:
     """Return what people call the device."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    return f"{platform.processor() or platform.machine()}, {cores()} cores"
+    return f"{processor.name()}, {plural(cores(), 'core')}"
 
 
 def cores() -> int:
