@@ -123,7 +123,8 @@ def reason(run):
 def notes(run):
     """Return the device, and what was said about it."""
     loop.train(run)
-    return run.info().device, [event.message for _, event in run.events() if event.type == "note"]
+    told = [event.message for _, event in run.events() if event.type == "note"]
+    return run.info().device, [note for note in told if not note.startswith("Measuring this machine once")]
 
 
 def children(run):
