@@ -79,6 +79,7 @@ def main() -> None:
                 drawn(Path(source), int(per_class), seed, Path(folder))
                 for views in asked.views:
                     results[views].append(trained(asked.model, Path(folder), views, asked.epochs, seed))
+                    sys.stderr.write(f"{text} seed {seed} views {views}: {results[views][-1]}\n")
         for views, found in results.items():
             accuracy, log_loss, seconds, epochs = (statistics.mean(values) for values in zip(*found, strict=True))
             name = {0: "fresh", -1: "no augmentation"}.get(views, str(views))
