@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from viewfinder import events
+from viewfinder.atomic import replace
 from viewfinder.design import Design, resolve
 from viewfinder.errors import RunError
-from viewfinder.run import DatasetInfo, ModelInfo, RunFolder, RunInfo, replace
+from viewfinder.run import DatasetInfo, ModelInfo, RunFolder, RunInfo
 
 SPLIT = pl.DataFrame({"image": ["a b/ä.png", "c.png"], "split": ["train", "test"], "label": ["x", "y"]})
 DATA = DatasetInfo(

@@ -81,6 +81,45 @@ class Note(Event):
     message: str
 
 
+class Retry(Event):
+    """A step did not fit into memory. Its images, and all later ones, are computed `images` at a time."""
+
+    type: Literal["retry"] = "retry"
+    epoch: int
+    step: int
+    images: int
+    reason: str
+
+    @property
+    def message(self) -> str:
+        """The same in words."""
+        return (
+            f"Step {self.step} of epoch {self.epoch} did not fit into memory. From there on {self.images} images are "
+            "computed at a time, and their gradients added up: a step still learns from all of its images."
+        )
+
+
+class Skipped(Event):
+    """A step whose loss was not finite was left out; `skipped` of this epoch so far, of at most `most`."""
+
+    type: Literal["skipped"] = "skipped"
+    epoch: int
+    step: int
+    loss: float
+    learning_rate: float
+    skipped: int
+    most: int
+
+    @property
+    def message(self) -> str:
+        """The same in words."""
+        return (
+            f"The loss of step {self.step} of epoch {self.epoch} was {self.loss}, at a learning rate of "
+            f"{self.learning_rate:.3g}. The step was left out, as number {self.skipped} of at most {self.most} in an "
+            "epoch."
+        )
+
+
 class Stopped(Event):
     """The trainer stopped before the end, and can be resumed."""
 
@@ -105,6 +144,7 @@ class Failed(Event):
 
 
 AnyEvent = Annotated[
-    Started | Step | Epoch | Evaluating | Diagnostic | Note | Stopped | Finished | Failed, Field(discriminator="type")
+    Started | Step | Epoch | Evaluating | Diagnostic | Note | Retry | Skipped | Stopped | Finished | Failed,
+    Field(discriminator="type"),
 ]
 ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

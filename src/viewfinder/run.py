@@ -8,16 +8,15 @@ import contextlib
 import csv
 import json
 import os
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from viewfinder import design_file
+from viewfinder import atomic, design_file
+from viewfinder.atomic import replace
 from viewfinder.design import Design
 from viewfinder.errors import RunError
 from viewfinder.events import ADAPTER, AnyEvent, Event
@@ -339,6 +338,11 @@ class RunFolder:
         with file:
             yield
 
+    def tidy(self) -> None:
+        """Delete what writers that were killed left half written; nobody else may be writing."""
+        for folder in (self.path, self.path / "model", self.path / "checkpoint"):
+            atomic.tidy(folder)
+
     def is_alive(self) -> bool:
         """Return whether a trainer holds the lock."""
         try:
@@ -373,28 +377,3 @@ class _TextWriter:
 
     def write(self, text: str) -> int:
         return self.file.write(text.encode())
-
-
-def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside `path`, flush it to the disk, and put it in its place in one step."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        _replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _replace(source: Path, target: Path, attempts: int = 20) -> None:
-    """Rename; on Windows a reader can hold the target for a moment, so try again."""
-    for attempt in range(attempts):
-        try:
-            source.replace(target)
-            return
-        except PermissionError:
-            if sys.platform != "win32" or attempt == attempts - 1:
-                raise
-            time.sleep(0.05)

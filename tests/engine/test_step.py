@@ -29,7 +29,8 @@ def loss_of(network, factor=1.0):
 
 
 def steps(network, precision, clip=None, optimizer="sgd", rate=0.1):
-    return Steps(optimizers.make(optimizer, network.parameters(), rate, 0.0), CPU, precision, clip)
+    made = optimizers.make(optimizer, network.parameters(), rate, 0.0, scaled=precision == "fp16")
+    return Steps(made, CPU, precision, clip)
 
 
 def weights(network):
@@ -63,6 +64,19 @@ def test_a_step_in_full_precision_is_torchs(network):
         theirs.step()
         assert value == loss.item()
     assert torch.allclose(weights(network), weights(other), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("optimizer", optimizers.OPTIMIZERS)
+def test_a_first_step_that_overflows_leaves_nothing_behind(optimizer, network):
+    """The second one is the first of an optimizer that never saw it, whatever memory holds by chance."""
+    other = copy.deepcopy(network)
+    ours, theirs = steps(network, "fp16", 1.0, optimizer), steps(other, "fp16", 1.0, optimizer)
+    held = [torch.full((size,), math.nan) for size in (2, 8, 16, 216) for _ in range(50)]
+    del held  # what is allocated next may find it
+    ours.take(network, lambda: loss_of(network)() * 1e9, 0.01)
+    theirs.scaler.load_state_dict(ours.scaler.state_dict())
+    assert ours.take(network, loss_of(network), 0.01) == theirs.take(other, loss_of(other), 0.01)
+    assert torch.equal(weights(network), weights(other))
 
 
 def test_gradients_that_overflow_change_nothing_but_the_scale(network):

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from viewfinder.cli.output import clock, tell, text
 from viewfinder.design import Design
-from viewfinder.events import AnyEvent, Epoch, Note, Started
+from viewfinder.events import AnyEvent, Epoch, Note, Retry, Skipped, Started
 from viewfinder.service.progress import TrainingProgress
 from viewfinder.words import plural
 
@@ -108,7 +108,7 @@ def told(event: AnyEvent, progress: TrainingProgress) -> str:
             return f"{what} on {event.device}: {trained:,} of {parameters:,} parameters, {steps} an epoch"
         case Epoch():
             return epoch_line(event, progress)
-        case Note():
+        case Note() | Retry() | Skipped():
             return f"Note: {event.message}"
         case _:
             return ""

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 130 stopped on request, 2 the user's input is wrong, 1 anything else.
 """
 
+import signal
 import sys
 import time
 import traceback
@@ -29,11 +30,17 @@ def main(arguments: list[str]) -> int:
 
 
 def train(folder: Path) -> int:
-    """Train the run of a folder."""
-    from viewfinder.engine.loop import train
+    """Train the run of a folder; a signal to end stops it as the file `stop` does."""
     from viewfinder.run import RunFolder
 
-    return 130 if train(RunFolder.open(folder)) == "stopped" else 0
+    run = RunFolder.open(folder)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: run.request_stop())
+    from viewfinder.engine.loop import train  # takes a second
+
+    return 130 if train(run) == "stopped" else 0
 
 
 def answer(command: str, folder: Path) -> int:

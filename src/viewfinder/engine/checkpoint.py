@@ -6,11 +6,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from viewfinder.atomic import replace
 from viewfinder.engine.step import Steps
+from viewfinder.engine.telling import Clock
 from viewfinder.errors import RunError
-from viewfinder.run import RunFolder, replace
+from viewfinder.run import RunFolder
 
 FILE = "state.pt"
+FIRST_S, MOST_S, SHARE = 30.0, 180.0, 0.01
 
 
 @dataclass
@@ -18,8 +21,9 @@ class Progress:
     """How far a training is.
 
     `epoch` is the one under way, from 1; `step` counts its optimizer steps done, over `images` images, in `seconds`.
-    `loss_sum` is the sum of its images' losses. `rows` are those of epochs.csv. Patience is counted from epoch `since`
-    on: a run that is extended after it stopped early gets a new one.
+    `loss_sum` is the sum of its images' losses, but for those of `skipped` steps. `together` is how many images of a
+    step are computed at a time; 0: all. `rows` are those of epochs.csv. Patience is counted from epoch `since` on:
+    a run that is extended after it stopped early gets a new one.
     """
 
     epoch: int = 1
@@ -27,6 +31,8 @@ class Progress:
     images: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
+    skipped: int = 0
+    together: int = 0
     since: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
 
@@ -34,15 +40,33 @@ class Progress:
         """Close the epoch under way with its row."""
         self.rows.append(row)
         self.epoch += 1
-        self.step, self.images, self.loss_sum, self.seconds = 0, 0, 0.0, 0.0
+        self.step, self.images, self.loss_sum, self.seconds, self.skipped = 0, 0, 0.0, 0.0, 0
 
 
-def save(run: RunFolder, network: nn.Module, steps: Steps, progress: Progress) -> None:
-    """Replace the checkpoint in one step."""
-    state = {"network": network.state_dict(), **steps.state(), "progress": asdict(progress)}
-    folder = run.path / "checkpoint"
-    folder.mkdir(exist_ok=True)
-    replace(folder / FILE, lambda file: torch.save(state, file))
+class Checkpoint:
+    """The checkpoint of a training under way, saved at every epoch's end and, in a long one, every few minutes at most.
+
+    Inside an epoch saving takes no more than a hundredth of the time.
+    """
+
+    def __init__(self, run: RunFolder, network: nn.Module, steps: Steps, progress: Progress, clock: Clock) -> None:
+        self._run, self._network, self._steps, self._progress, self._clock = run, network, steps, progress, clock
+        self._saved, self._interval_s = clock(), FIRST_S
+
+    def save(self) -> None:
+        """Replace the checkpoint in one step: the earlier one stays until this one is on the disk."""
+        began = self._clock()
+        state = {"network": self._network.state_dict(), **self._steps.state(), "progress": asdict(self._progress)}
+        folder = self._run.path / "checkpoint"
+        folder.mkdir(exist_ok=True)
+        replace(folder / FILE, lambda file: torch.save(state, file))
+        self._saved = self._clock()
+        self._interval_s = min(MOST_S, (self._saved - began) / SHARE)
+
+    def save_if_due(self) -> None:
+        """Save it, if the last time is long enough ago."""
+        if self._clock() - self._saved >= self._interval_s:
+            self.save()
 
 
 def load(run: RunFolder, network: nn.Module, steps: Steps) -> Progress:

@@ -76,6 +76,10 @@ class Classification:
         logits = network(batch.images)
         return {"loss": F.cross_entropy(logits.float(), batch.targets, self.class_weights), "output": logits}
 
+    def weight(self, batch: Batch) -> float:
+        """Return the number of images, or the sum of the weights of their classes."""
+        return len(batch.sizes) if self.class_weights is None else float(self.class_weights[batch.targets].sum())
+
     def judge(self, network: nn.Module, batch: Batch) -> tuple[float, list[Any]]:
         """Return the mean cross-entropy and each image's probabilities."""
         logits = network(batch.images).float()

@@ -80,6 +80,10 @@ class Detection:
         losses: dict[str, Tensor] = network(batch.images, batch.targets)
         return {"loss": torch.stack([loss.float() for loss in losses.values()]).sum(), "output": losses}
 
+    def weight(self, batch: Batch) -> float:
+        """Return the number of images."""
+        return len(batch.sizes)
+
     def judge(self, network: nn.Module, batch: Batch) -> tuple[float, list[Any]]:
         """Return the loss and each image's detections, over one pass through the backbone.
 

@@ -180,6 +180,10 @@ def whole_view(image: Image.Image, item: Item) -> View:
     return View(image, boxes * np.array([image.width / width, image.height / height] * 2), np.arange(len(boxes)))
 
 
+class LoadingEnded(TrainingError):  # noqa: N818 - not always an error
+    """A process that loads images ended; perhaps because all of a training were told to."""
+
+
 Load = Callable[[Iterable[Sequence[Item]], int], Iterator[list[Example]]]
 """Yields batches of items as examples, in order; the number is that of the augmented view."""
 
@@ -230,7 +234,7 @@ class Loader:
             while ahead:
                 yield _joined(ahead.popleft())
         except BrokenProcessPool:
-            raise TrainingError(
+            raise LoadingEnded(
                 "A process that loads images ended unexpectedly, perhaps for lack of memory. Resume the run; "
                 "`--set runtime.workers=0` loads images in the trainer itself."
             ) from None

@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 from torch import nn
 
+from viewfinder.engine import memory
 from viewfinder.engine.examples import Example, Item, Load, in_batches
 from viewfinder.engine.task import TaskEngine
+
+FOLLOWED = 12
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,7 @@ def judge(
         unreadable += [example for example in examples if example.error]
         readable = [example for example in examples if not example.error]
         for group in _of_one_shape(readable):
-            with torch.inference_mode(), torch.autocast(task.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                loss, found = task.judge(network, task.batch(group))
+            loss, found = _judged(network, task, group, precision)
             names += [example.item.name for example in group]
             outputs += found
             total += loss * len(group)
@@ -52,6 +55,22 @@ def judge(
         progress(int(done), len(items))
     loss = total / len(names) if names else math.nan
     return Judgement(loss, task.table(names, outputs), unreadable)
+
+
+def _judged(network: nn.Module, task: TaskEngine, group: list[Example], precision: str) -> tuple[float, list[Any]]:
+    """Return the mean loss of examples and what the network says of each; of half of them, where memory lacks."""
+    try:
+        with torch.inference_mode(), torch.autocast(task.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            return task.judge(network, task.batch(group))
+    except Exception as error:
+        if len(group) == 1 or not memory.is_lack(error):
+            raise
+    memory.release()
+    middle = len(group) // 2
+    (loss, found), (other, more) = (
+        _judged(network, task, half, precision) for half in (group[:middle], group[middle:])
+    )
+    return (loss * middle + other * (len(group) - middle)) / len(group), found + more
 
 
 def _of_one_shape(examples: Sequence[Example]) -> list[list[Example]]:
@@ -63,3 +82,9 @@ def _of_one_shape(examples: Sequence[Example]) -> list[list[Example]]:
         else:
             groups.append([example])
     return groups
+
+
+def followed(names: Sequence[str]) -> list[str]:
+    """Return the images whose predictions are told after every epoch: always the same twelve, drawn at random."""
+    order = np.random.default_rng(0).permutation(len(names))
+    return [sorted(names)[number] for number in order[:FOLLOWED]]

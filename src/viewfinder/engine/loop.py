@@ -1,37 +1,49 @@
 """The training loop: one for every task and model. It reads and writes nothing but the run folder and the images."""
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
 import torch
 from torch import nn, optim
 
 from viewfinder import catalogue, events, report, tasks
 from viewfinder.design import Design
-from viewfinder.engine import build, checkpoint, choices, device, layers, optimizers, saved
-from viewfinder.engine.examples import Example, Item
+from viewfinder.engine import (
+    build,
+    checkpoint,
+    choices,
+    device,
+    failures,
+    layers,
+    memory,
+    optimizers,
+    saved,
+    telling,
+)  # fmt: skip
+from viewfinder.engine.checkpoint import Checkpoint
+from viewfinder.engine.course import Course
+from viewfinder.engine.examples import Example, Item, LoadingEnded
 from viewfinder.engine.feed import Feed
-from viewfinder.engine.judge import Judgement, judge
+from viewfinder.engine.judge import Judgement, followed, judge
+from viewfinder.engine.learning import Learner, TooLarge
 from viewfinder.engine.order import Order
-from viewfinder.engine.step import Steps, step_seed
+from viewfinder.engine.step import Steps
 from viewfinder.engine.task import Batch, TaskEngine, engine_of
+from viewfinder.engine.telling import Clock, Teller
 from viewfinder.engine.transfer import Ahead
 from viewfinder.engine.versions import versions
-from viewfinder.errors import InputError, RunError, TrainingError
+from viewfinder.errors import RunError, TrainingError
 from viewfinder.home import default_home
 from viewfinder.run import Choices, ModelInfo, RunFolder
-from viewfinder.schedule import best_epoch, learning_rate, patience_left
 from viewfinder.words import plural
 
-FOLLOWED = 12
-STEP_EVENTS_S = 0.5  # at most one step event in this time
-
-Clock = Callable[[], float]
+SIGNALS_S = 1.0  # within which a signal reaches all processes of a training
+MOST_SKIPPED = 3  # steps of an epoch whose loss is not finite
 
 
 def train(run: RunFolder, clock: Clock = time.time) -> str:
@@ -41,14 +53,30 @@ def train(run: RunFolder, clock: Clock = time.time) -> str:
     """
     with run.locked():
         try:
-            return Trainer(run, clock).train()
+            run.tidy()
+            return _trained(run, clock)
         except BaseException as error:
-            message = (
-                str(error) if isinstance(error, InputError | TrainingError) else f"{type(error).__name__}: {error}"
-            )
-            run.update(status="failed", error=message, ended=clock())
-            run.append(events.Failed(time=clock(), error=message))
-            raise
+            failure = failures.of(error, run)
+            with contextlib.suppress(OSError):  # the disk itself may be what failed
+                run.update(status="failed", error=failures.words(failure), ended=clock())
+                run.append(events.Failed(time=clock(), error=failures.words(failure)))
+            if failure is error:
+                raise
+            raise failure from error
+
+
+def _trained(run: RunFolder, clock: Clock) -> str:
+    """Train; when memory does not suffice, go on from the checkpoint with less, in a new thread.
+
+    oneDNN (3.13) remembers a lack of memory for the thread that met it, and computes nothing there any more.
+    """
+    try:
+        return Trainer(run, clock).train()
+    except TooLarge:
+        pass
+    memory.release()
+    with ThreadPoolExecutor(1) as fresh:
+        return fresh.submit(_trained, run, clock).result()
 
 
 class StopRequested(Exception):  # noqa: N818 - it is no error
@@ -62,7 +90,7 @@ class Trainer:
     """
 
     def __init__(self, run: RunFolder, clock: Clock, on_device: bool | None = None) -> None:
-        self.run, self.clock, self.began = run, clock, clock()
+        self.run, self.clock, self.began, self.tell = run, clock, clock(), Teller(run, clock)
         self.info = run.info()
         self.design, self.choices = self._resolved(run.design())
         self.training = self.design.training
@@ -78,20 +106,23 @@ class Trainer:
         self.network = self._network()
         on_device = device.changes_images(self.device) if on_device is None else on_device
         of_feed = self.network, self.row, self.task, self.design, default_home()
-        self.feed = Feed(*of_feed, self.choices.streams, on_device, self._note)
+        self.feed = Feed(*of_feed, self.choices.streams, on_device, self.tell.note)
         self.ahead = Ahead(self.device)
         self.optimizer = self._optimizer()
         self.steps = self._steps_of(self.optimizer)
         self.progress = checkpoint.load(run, self.network, self.steps)
-        self.told: set[str] = set()
-        self._extend_patience()
+        self.course = Course(self.progress, self.training, self.metric, self.monitored)
+        self.checkpoint = Checkpoint(run, self.network, self.steps, self.progress, clock)
+        seed = self.design.runtime.seed
+        self.learner = Learner(self.training, self.row, self.task, self.feed, self.steps, self.progress, seed)
+        self.course.extend_patience()
 
     # -- set-up -------------------------------------------------------------------------------------------------------
 
     def _resolved(self, design: Design) -> tuple[Design, Choices]:
         self.asked_for, row = design.runtime, catalogue.get(design.training.model)
         design = design.model_copy(update={"runtime": device.resolve(self.asked_for)})
-        return choices.settle(self.run, self.asked_for, design, row, default_home(), self._note)
+        return choices.settle(self.run, self.asked_for, design, row, default_home(), self.tell.note)
 
     def _task(self) -> TaskEngine:
         classes = self.info.dataset.classes
@@ -113,16 +144,12 @@ class Trainer:
     def _optimizer(self) -> optim.Optimizer:
         learned = [p for p in self.network.parameters() if p.requires_grad]
         rate, decay = float(self.training.learning_rate), float(self.training.weight_decay)
-        return optimizers.make(self.training.optimizer, learned, rate, decay)
+        scaled = self.design.runtime.precision == "fp16"
+        return optimizers.make(self.training.optimizer, learned, rate, decay, scaled)
 
     def _steps_of(self, optimizer: optim.Optimizer) -> Steps:
         clip = None if self.training.gradient_clip == "none" else float(self.training.gradient_clip)
         return Steps(optimizer, self.device, self.design.runtime.precision, clip)
-
-    def _extend_patience(self) -> None:
-        """Give an early-stopped run that is extended a new patience."""
-        if self.progress.rows and self._patience_left() == 0 and self.progress.epoch <= int(self.training.epochs):
-            self.progress.since = len(self.progress.rows)
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
@@ -133,7 +160,7 @@ class Trainer:
         self._start()
         with self.feed:
             if self.feed.trouble:
-                self._note(f"The frozen layers are computed by torch: OpenVINO cannot ({self.feed.trouble}).")
+                self.tell.note(f"The frozen layers are computed by torch: OpenVINO cannot ({self.feed.trouble}).")
             try:
                 reason = self._epochs()
                 if self.monitored != "test" and "test" in self.splits:
@@ -151,9 +178,9 @@ class Trainer:
         )  # fmt: skip
         wanted, used = self.asked_for, self.design.runtime
         if wanted.devices not in {"auto", str(self.device)}:
-            self._note(f"There is no {wanted.devices} on this machine: {self.device} is used.")
+            self.tell.note(f"There is no {wanted.devices} on this machine: {self.device} is used.")
         if wanted.precision not in {"auto", used.precision}:
-            self._note(f"Nothing but a GPU trains in {wanted.precision}: {used.precision} is used.")
+            self.tell.note(f"Nothing but a GPU trains in {wanted.precision}: {used.precision} is used.")
         learned = sum(p.numel() for p in self.network.parameters() if p.requires_grad)
         self.run.append(
             events.Started(
@@ -167,7 +194,7 @@ class Trainer:
     def _epochs(self) -> str:
         """Train epoch after epoch; return why the training is complete."""
         while True:
-            if self._patience_left() == 0:
+            if self.course.patience_left == 0:
                 stopping = self.training.early_stopping
                 return (
                     f"{self.metric.title} did not improve by {stopping.min_delta} "
@@ -178,14 +205,27 @@ class Trainer:
             try:
                 self._steps()
                 self._end_epoch()
-            except StopRequested:
-                checkpoint.save(self.run, self.network, self.steps, self.progress)
+            except TooLarge:
+                self.checkpoint.save()
+                self.run.update(seconds=self.info.seconds + self.clock() - self.began)
                 raise
+            except (StopRequested, LoadingEnded) as error:
+                if isinstance(error, LoadingEnded) and not self._is_told_to_stop():
+                    raise
+                self.checkpoint.save()
+                raise StopRequested from None
 
     def _obey(self) -> None:
         """Raise StopRequested if the file `stop` has appeared."""
         if self.run.stop_requested:
             raise StopRequested
+
+    def _is_told_to_stop(self) -> bool:
+        """Return whether this process, too, is told to stop: a signal to all of them may reach it last."""
+        end = time.monotonic() + SIGNALS_S
+        while not self.run.stop_requested and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.run.stop_requested
 
     def _steps(self) -> None:
         """Take the remaining optimizer steps of the epoch."""
@@ -194,67 +234,59 @@ class Trainer:
         load, view = self.feed.training(self.items), self.feed.view(progress.epoch)
         for batch in self.ahead(self._batch, load(batches[progress.step :], view)):
             self._obey()
-            rate, images = self._rate(progress.step, len(batches)), len(batch.sizes) if batch else 0
+            rate = self.course.rate(progress.step, len(batches))
             if batch:
-                progress.loss_sum += self._step(batch, rate) * images
-            progress.step, progress.images = progress.step + 1, progress.images + images
-            progress.seconds = self.clock() - began
-            if progress.step == len(batches) or self.clock() - told >= STEP_EVENTS_S:
+                self._learn(batch, rate)
+            progress.step, progress.seconds = progress.step + 1, self.clock() - began
+            if progress.step == len(batches) or self.clock() - told >= telling.EVERY_S:
                 told = self.clock()
                 self._tell_step(rate, len(batches))
+            self.checkpoint.save_if_due()
 
     def _batch(self, examples: Sequence[Example]) -> Batch | None:
         """Return what could be read of a batch, on the device; None: nothing."""
-        readable = self._readable(examples)
+        readable = self.tell.readable(examples)
         return self.task.batch(readable) if readable else None
 
-    def _train_mode(self, alone: bool = False) -> None:
-        """Put the network in train mode; for an image that is `alone` in a step, batch norms keep their statistics."""
-        keep = (self.task.keep_statistics and self.batch_norm == "frozen") or alone
-        layers.train_mode(self.feed.network, self.row, int(self.training.retrained_layers), keep)
+    def _learn(self, batch: Batch, rate: float) -> None:
+        """Take one optimizer step, unless its loss is not finite."""
+        loss = self.learner.learn(batch, rate, self.tell)
+        if math.isfinite(loss):
+            self.progress.loss_sum += loss * len(batch.sizes)
+            self.progress.images += len(batch.sizes)
+        else:
+            self._skip(loss, rate)
 
-    def _rate(self, step: int, steps: int) -> float:
-        base, higher = float(self.training.learning_rate), self.metric.higher_is_better
-        return learning_rate(base, self.training.schedule, self.training.warmup, step, steps, self._history(), higher)
-
-    def _step(self, batch: Batch, rate: float) -> float:
-        """Take one optimizer step; return the mean loss of its images."""
-        torch.manual_seed(step_seed(self.design.runtime.seed, self.progress.epoch, self.progress.step))
-        self._train_mode(alone=len(batch.sizes) == 1 and int(self.training.batch_size) > 1)
-        network = self.feed.network
-        value = self.steps.take(network, lambda: self.task.loss(network, batch)["loss"], rate)
-        if not math.isfinite(value):
-            raise self._diverged(value, f"step {self.progress.step + 1}", rate)
-        return value
+    def _skip(self, loss: float, rate: float) -> None:
+        """Count a step whose loss is not finite, and end the training after more than a few of them."""
+        progress = self.progress
+        progress.skipped += 1
+        if progress.skipped > MOST_SKIPPED:
+            raise self._diverged(loss, f"step {progress.step + 1}, and in {MOST_SKIPPED} steps before", rate)
+        self.tell(
+            events.Skipped, epoch=progress.epoch, step=progress.step + 1, loss=loss, learning_rate=rate,
+            skipped=progress.skipped, most=MOST_SKIPPED,
+        )  # fmt: skip
 
     def _diverged(self, loss: float, where: str, rate: float) -> TrainingError:
+        best = self.course.best_epoch
+        kept = f"The model of epoch {best}, the best so far, is kept." if best else "No epoch was finished before."
         return TrainingError(
-            f"The loss became {loss} in epoch {self.progress.epoch}, {where}, at a learning rate of {rate:.3g}. What "
-            "was best before is kept. Try a lower training.learning_rate, or training.gradient_clip=1."
+            f"The loss became {loss} in epoch {self.progress.epoch}, {where}, at a learning rate of {rate:.3g}. {kept} "
+            "Try a lower training.learning_rate, or training.gradient_clip=1."
         )
-
-    def _readable(self, examples: Sequence[Example]) -> list[Example]:
-        """Return the examples that could be read; tell of each other image once."""
-        for example in examples:
-            if example.error and example.item.name not in self.told:
-                self.told.add(example.item.name)
-                self._tell(
-                    events.Diagnostic, severity="error", kind="unreadable_image", file=example.item.name,
-                    reason=f"It could be read before, but no longer: {example.error}. It was left out.",
-                )  # fmt: skip
-        return [example for example in examples if not example.error]
 
     # -- the end of an epoch ------------------------------------------------------------------------------------------
 
     def _end_epoch(self) -> None:
         """Judge the monitored split, keep the model if it is the best so far, save the checkpoint, tell."""
         progress = self.progress
-        if not progress.images:
+        if not progress.images and not progress.skipped:
             raise TrainingError(
                 "None of the training images can be read any more. See the diagnostics in events.jsonl."
             )
         epoch = progress.epoch
-        rate = self._rate(self.order.steps - 1, self.order.steps)
+        rate = self.course.rate(self.order.steps - 1, self.order.steps)
         judgement = self._judge(self.monitored)
         if math.isnan(judgement.loss):
             raise self._diverged(judgement.loss, f"on the {self.monitored} split", rate)
@@ -263,7 +295,7 @@ class Trainer:
         row = {
             "epoch": epoch,
             "learning_rate": rate,
-            "train_loss": progress.loss_sum / progress.images,
+            "train_loss": progress.loss_sum / progress.images if progress.images else math.nan,
             f"{self.monitored}_loss": judgement.loss,
             **{f"{self.monitored}_{name}": value for name, value in metrics.items()},
             "seconds": round(progress.seconds, 3),
@@ -276,15 +308,15 @@ class Trainer:
             ),
             epoch,
         )
-        best = self._best_epoch() == epoch
+        best = self.course.best_epoch == epoch
         if best:
             self._keep(judgement, measures.get("threshold"))
-        checkpoint.save(self.run, self.network, self.steps, progress)
+        self.checkpoint.save()
         self.run.write_epochs(progress.rows)
         self.run.update(epochs_done=epoch)
-        self._tell(
+        self.tell(
             events.Epoch, epoch=epoch, learning_rate=rate, train_loss=row["train_loss"], loss=judgement.loss,
-            metrics=metrics, best=best, patience_left=self._patience_left(), seconds=row["seconds"],
+            metrics=metrics, best=best, patience_left=self.course.patience_left, seconds=row["seconds"],
             images_per_second=row["images_per_second"],
         )  # fmt: skip
 
@@ -294,14 +326,14 @@ class Trainer:
         def progress(done: int, images: int) -> None:
             nonlocal told
             self._obey()
-            if self.clock() - told >= STEP_EVENTS_S:
+            if self.clock() - told >= telling.EVERY_S:
                 told = self.clock()
-                self._tell(events.Evaluating, split=split, done=done, images=images)
+                self.tell(events.Evaluating, split=split, done=done, images=images)
 
         items = self._items(split)
         network, load = self.feed.judging_network(), self.feed.judging(split, items)
         judgement = judge(network, self.task, items, load, progress, self.feed.judged_with[0])
-        self._readable(judgement.unreadable)
+        self.tell.readable(judgement.unreadable)
         if not len(judgement.predictions):
             raise TrainingError(f"None of the images of the {split} split can be read any more.")
         return judgement
@@ -311,7 +343,7 @@ class Trainer:
         saved.write(self.run, self.network, self._model_info(threshold))
         if self.monitored == "test":
             self.run.write_predictions(judgement.predictions)
-        self.info = self.run.update(best_epoch=self._best_epoch(), threshold=threshold, optimum=threshold)
+        self.info = self.run.update(best_epoch=self.course.best_epoch, threshold=threshold, optimum=threshold)
 
     def _model_info(self, threshold: float | None) -> ModelInfo:
         data, epoch = self.info.dataset, len(self.progress.rows)
@@ -338,60 +370,31 @@ class Trainer:
     def _stopped(self) -> str:
         reason = f"stopped on request in epoch {self.progress.epoch}"
         self._close("stopped", reason)
-        self._tell(events.Stopped, reason=reason)
+        self.tell(events.Stopped, reason=reason)
         self.run.clear_stop()
         return "stopped"
 
     def _finished(self, reason: str) -> str:
         self._close("finished", reason)
-        best = self._best_epoch() or 0
+        best = self.course.best_epoch or 0
         row = self.progress.rows[best - 1]
         names = tasks.get(self.design.task).metrics
         metrics = {name: row[f"{self.monitored}_{name}"] for name in names}
-        self._tell(events.Finished, reason=reason, best_epoch=best, metrics=metrics)
+        self.tell(events.Finished, reason=reason, best_epoch=best, metrics=metrics)
         return "finished"
 
     def _close(self, status: str, reason: str) -> None:
         ended = self.clock()
         self.run.update(
             status=status, reason=reason, ended=ended, seconds=self.info.seconds + ended - self.began,
-            epochs_done=len(self.progress.rows), best_epoch=self._best_epoch(),
+            epochs_done=len(self.progress.rows), best_epoch=self.course.best_epoch,
         )  # fmt: skip
         report.write(self.run)
 
-    # -- what was measured so far -------------------------------------------------------------------------------------
-
-    def _history(self, column: str | None = None) -> list[float]:
-        """Return a column of the monitored split over the epochs so far; the optimised metric, if none is named."""
-        key = f"{self.monitored}_{column or self.metric.name}"
-        return [math.nan if row[key] is None else float(row[key]) for row in self.progress.rows]
-
-    def _patience_left(self) -> int | None:
-        return patience_left(
-            self.training.early_stopping, self._history(), self.metric.higher_is_better, self.progress.since
-        )
-
-    def _best_epoch(self) -> int | None:
-        return best_epoch(self._history(), self._history("loss"), self.metric.higher_is_better)
-
-    # -- telling ------------------------------------------------------------------------------------------------------
-
-    def _tell(self, kind: type[events.Event], /, **values: Any) -> None:
-        self.run.append(kind(time=self.clock(), **values))
-
-    def _note(self, message: str) -> None:
-        self._tell(events.Note, message=message)
-
     def _tell_step(self, rate: float, steps: int) -> None:
         progress = self.progress
-        self._tell(
+        self.tell(
             events.Step, epoch=progress.epoch, step=progress.step, steps=steps,
             loss=progress.loss_sum / max(progress.images, 1), learning_rate=rate,
             images_per_second=progress.images / max(progress.seconds, 1e-9),
         )  # fmt: skip
-
-
-def followed(names: Sequence[str]) -> list[str]:
-    """Return the images whose predictions are told after every epoch: always the same twelve, drawn at random."""
-    order = np.random.default_rng(0).permutation(len(names))
-    return [sorted(names)[number] for number in order[:FOLLOWED]]

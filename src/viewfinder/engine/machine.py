@@ -12,9 +12,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from viewfinder import processor
+from viewfinder.atomic import replace
 from viewfinder.data import slots
 from viewfinder.engine import device
-from viewfinder.run import replace
 
 FORMAT = 1  # of the files
 CLEARLY = 1.2  # times as fast as the default is what takes its place: noise never does

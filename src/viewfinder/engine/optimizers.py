@@ -22,8 +22,15 @@ FUSED = {"cpu": {"adam", "adamw", "sgd", "adagrad"}, "cuda": {"adam", "adamw", "
 """By the kind of device: the optimizers of which torch takes a step over all parameters at once."""
 
 
-def make(name: str, parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float) -> optim.Optimizer:
-    """Return the optimizer of that name with torch's own defaults for all but these settings (SGD: momentum 0.9)."""
+def make(
+    name: str, parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float, scaled: bool = False
+) -> optim.Optimizer:
+    """Return the optimizer of that name with torch's own defaults for all but these settings (SGD: momentum 0.9).
+
+    `scaled`: its gradients are scaled, and a step is left out where they overflow. If that is the first one, torch's
+    fused SGD takes for its momentum whatever the memory held (torch 2.15): it is not fused then.
+    """
     learned = list(parameters)
-    fused = {"fused": True} if name in FUSED.get(learned[0].device.type, ()) else {}
+    can_be_fused = name in FUSED.get(learned[0].device.type, ()) and not (scaled and name == "sgd")
+    fused = {"fused": True} if can_be_fused else {}
     return OPTIMIZERS[name](learned, lr=learning_rate, weight_decay=weight_decay, **fused)

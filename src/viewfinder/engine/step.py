@@ -1,7 +1,7 @@
 """A step of learning: forward in the precision of the run, backward, and the optimizer."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,17 +25,26 @@ class Steps:
 
     def take(self, network: nn.Module, loss: Callable[[], Tensor], rate: float) -> float:
         """Take one step; return the loss, unscaled. One that is not finite is returned too, and changes nothing."""
+        return self.take_in_parts(network, [(1.0, loss)], rate)
+
+    def take_in_parts(
+        self, network: nn.Module, parts: Iterable[tuple[float, Callable[[], Tensor]]], rate: float
+    ) -> float:
+        """Take one step over the sum of losses, each times its share; only one of them needs memory at a time."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with device.autocast(network, self.device, self.precision):
-            value = loss()
-        read = self._reading(value)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(self.scaler.scale(value))
-        number = read()
-        if math.isfinite(number):
+        total = 0.0
+        for share, loss in parts:
+            with device.autocast(network, self.device, self.precision):
+                value = loss()
+            value = value if share == 1 else value * share
+            read = self._reading(value)
+            torch.autograd.backward(self.scaler.scale(value))
+            total += read()
+        if math.isfinite(total):
             self._apply()
-        return number
+        return total
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed training needs; `scaler` is empty but in fp16."""

@@ -27,6 +27,16 @@ class Batch:
     targets: Any
     sizes: list[tuple[int, int]]
 
+    def parts(self, most: int) -> list["Batch"]:
+        """Return the batch in parts of at most `most` images."""
+        if len(self.sizes) <= most:
+            return [self]
+        places = [slice(start, start + most) for start in range(0, len(self.sizes), most)]
+        return [
+            Batch(self.images[place], None if self.targets is None else self.targets[place], self.sizes[place])
+            for place in places
+        ]
+
 
 class TaskEngine(Protocol):
     """One for each row of `viewfinder.tasks`.
@@ -57,6 +67,9 @@ class TaskEngine(Protocol):
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Any]:
         """Return {"loss": the mean loss of the batch, "output": what the network said}."""
+
+    def weight(self, batch: Batch) -> float:
+        """Return how much a batch counts beside others: what its mean loss is a mean over."""
 
     def judge(self, network: nn.Module, batch: Batch) -> tuple[float, list[Any]]:
         """Return the mean loss of a batch (NaN without targets) and its predictions; the network is in eval mode."""

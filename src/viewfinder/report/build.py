@@ -11,6 +11,7 @@ from viewfinder import tasks
 from viewfinder.data.diagnostics import Diagnostic, grouped
 from viewfinder.design import Design, views
 from viewfinder.errors import RunError
+from viewfinder.events import AnyEvent
 from viewfinder.report import charts, parts, settings, summary
 from viewfinder.run import RunFolder, RunInfo
 from viewfinder.tasks import Task
@@ -63,7 +64,8 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
     monitored = info.dataset.monitored_split
     metric = task.metrics[design.metrics.optimize]
     learning = [] if evaluation else charts.learning(epochs, monitored, metric, info.best_epoch, design.training.warmup)
-    facts = summary.Facts(info, design, task, metric, epochs, judged, guessing, part, evaluation)
+    told = [event for _, event in run.events() if event.type in ("diagnostic", "retry", "skipped")]
+    facts = summary.Facts(info, design, task, metric, epochs, judged, guessing, part, evaluation, told)
     return {
         "kind": "evaluation" if evaluation else "training",
         "title": f"{task.title}: {evaluation.name if evaluation else info.dataset.name}",
@@ -89,7 +91,7 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
         "mistakes": part.mistakes(judged.result, judged.answers, MISTAKES) if judged else [],
         "images_root": str(evaluation.root) if evaluation else info.dataset.root,
         "design": settings.rows(design),
-        "data": _data(run, info, part, split, evaluation),
+        "data": _data(info, part, split, evaluation, told),
         "environment": _environment(info, design),
     }
 
@@ -143,7 +145,7 @@ def _metric_rows(
 
 
 def _data(
-    run: RunFolder, info: RunInfo, part: parts.Part, split: pl.DataFrame, evaluation: Evaluation | None
+    info: RunInfo, part: parts.Part, split: pl.DataFrame, evaluation: Evaluation | None, told: Sequence[AnyEvent]
 ) -> dict[str, Any]:
     data, order = info.dataset, ("train", "validation", "test")
     tables = {name: split.filter(pl.col("split") == name) for name in order}
@@ -159,15 +161,13 @@ def _data(
         "things": next((c["things"] for c in contents.values()), "images"),
         "empty": {name: c["empty"] for name, c in contents.items()},
         "classes": [{"class": k, **{name: c["counts"][k] for name, c in contents.items()}} for k in data.classes],
-        "diagnostics": grouped(evaluation.diagnostics if evaluation else _diagnostics(run)),
+        "diagnostics": grouped(evaluation.diagnostics if evaluation else _diagnostics(told)),
     }
 
 
-def _diagnostics(run: RunFolder) -> list[Diagnostic]:
+def _diagnostics(told: Sequence[AnyEvent]) -> list[Diagnostic]:
     return [
-        Diagnostic(event.severity, event.kind, event.file, event.reason)
-        for _, event in run.events()
-        if event.type == "diagnostic"
+        Diagnostic(event.severity, event.kind, event.file, event.reason) for event in told if event.type == "diagnostic"
     ]
 
 

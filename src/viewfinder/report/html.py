@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from viewfinder import run as run_folder
+from viewfinder import atomic
 from viewfinder.report import pictures, threshold
 from viewfinder.report.build import Evaluation, build
 from viewfinder.report.charts import Chart, Mark, Series
@@ -41,8 +41,8 @@ def retell_threshold(run: RunFolder, in_use: float) -> None:
 
 def _keep(folder: Path, report: Mapping[str, Any], page: str) -> Path:
     text = json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    run_folder.replace(folder / "report.json", lambda file: file.write(text.encode()))
-    run_folder.replace(folder / "report.html", lambda file: file.write(page.encode()))
+    atomic.replace(folder / "report.json", lambda file: file.write(text.encode()))
+    atomic.replace(folder / "report.html", lambda file: file.write(page.encode()))
     return folder / "report.html"
 
 

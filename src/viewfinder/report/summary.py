@@ -1,6 +1,6 @@
 """What a report says first, in plain words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from viewfinder.design import Design
+from viewfinder.events import AnyEvent
 from viewfinder.report.parts import Part
 from viewfinder.run import RunInfo
 from viewfinder.tasks import Metric, Task
@@ -32,6 +33,7 @@ class Facts:
     guessing: Mapping[str, Any] | None
     part: Part
     evaluation: "Evaluation | None"
+    told: Sequence[AnyEvent] = ()
 
 
 def sentences(facts: Facts) -> list[str]:
@@ -127,7 +129,17 @@ def notes(facts: Facts) -> list[str]:
             f"The {monitored} split also chose the best epoch{_and_threshold(facts)}, so its numbers are slightly "
             "flattering. With split.validation_ratio above 0 another split does that, and the test split is used once."
         )
+    if not facts.evaluation:
+        said += _trouble(facts.told)
     return [*said, *(facts.judged.result["notes"] if facts.judged else [])]
+
+
+def _trouble(told: Sequence[AnyEvent]) -> list[str]:
+    """Return what went otherwise than planned in steps: the last lack of memory, and how many were left out."""
+    lacks = [event.message for event in told if event.type == "retry"]
+    left_out = {(event.epoch, event.step) for event in told if event.type == "skipped"}
+    count = f"{plural(len(left_out), 'step')} left out, because the loss was not finite." if left_out else ""
+    return [*lacks[-1:], *([f"{count} A lower training.learning_rate avoids it."] if count else [])]
 
 
 def _and_threshold(facts: Facts) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from viewfinder import run as run_folder
+from viewfinder import atomic
 from viewfinder.data.dataset import Dataset
 from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.errors import InputError, SourceError
@@ -81,7 +81,7 @@ def _free(folder: Path) -> Path:
 
 def _written(run: RunFolder, folder: Path, evaluation: Evaluation) -> Evaluated:
     folder.mkdir(parents=True, exist_ok=True)
-    run_folder.replace(folder / "predictions.parquet", lambda file: evaluation.predictions.write_parquet(file))
+    atomic.replace(folder / "predictions.parquet", lambda file: evaluation.predictions.write_parquet(file))
     html.write(run, evaluation, folder)
     return Evaluated(folder, json.loads((folder / "report.json").read_text(encoding="utf-8")))
 

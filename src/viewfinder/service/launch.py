@@ -82,7 +82,7 @@ def train(run: RunFolder, watcher: Watcher | None = None) -> None:
     info = run.info()
     if info.status == "stopped":
         raise KeyboardInterrupt
-    error = info.error or f"The trainer ended with code {ended.code}."
+    error = info.error or explained(run, ended)
     if ended.code == INPUT_IS_WRONG:
         raise InputError(error)
     raise TrainingError(f"The training failed. {error} Its log is '{run.path / 'log.txt'}'.")
@@ -190,19 +190,20 @@ def _pass_on(folder: RunFolder, watcher: Watcher, offset: int) -> int:
 
 def record_end(run: RunFolder, ended: Ended) -> None:
     """Say in run.json how a trainer ended that could not say it itself."""
-    with contextlib.suppress(RunError), run.locked():
+    with contextlib.suppress(RunError, OSError), run.locked():
         now = time.time()
         if ended.asked:
             run.update(status="stopped", ended=now, reason="ended at once on request")
             run.append(Stopped(time=now, reason="ended at once on request"))
         else:
-            error = _explained(ended, last_line(run.path / "log.txt"))
+            error = explained(run, ended)
             run.update(status="failed", ended=now, reason=None, error=error)
             run.append(Failed(time=now, error=error))
 
 
-def _explained(ended: Ended, said: str) -> str:
-    code = ended.code
+def explained(run: RunFolder, ended: Ended) -> str:
+    """Return in words how a trainer ended that could not say it itself."""
+    code, said = ended.code, last_line(run.path / "log.txt")
     if ended.out_of_memory:
         return "The trainer was killed by the system for memory: try a smaller batch_size, input_size or model."
     if code == -getattr(signal, "SIGKILL", 9):

@@ -9,7 +9,7 @@ from typing import IO
 
 import polars as pl
 
-from viewfinder import run as run_folder
+from viewfinder import atomic
 from viewfinder.data import boxes
 from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.data.sources.files import Tree
@@ -132,7 +132,7 @@ def write(table: pl.DataFrame, out: Path) -> None:
     }
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        run_folder.replace(out, writers[_suffix(out)])
+        atomic.replace(out, writers[_suffix(out)])
     except OSError as error:
         raise InputError(f"'{out}' cannot be written: {error.strerror or error}.") from None
 

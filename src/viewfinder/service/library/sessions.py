@@ -18,8 +18,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from itsdangerous import BadData, URLSafeSerializer
 
+from viewfinder.atomic import replace
 from viewfinder.errors import InputError
-from viewfinder.run import replace
 from viewfinder.service.library.library import Library
 
 KEPT_S = 14 * 24 * 3600.0

@@ -5,7 +5,19 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from viewfinder.events import AnyEvent, Diagnostic, Epoch, Failed, Finished, Note, Started, Step, Stopped
+from viewfinder.events import (
+    AnyEvent,
+    Diagnostic,
+    Epoch,
+    Failed,
+    Finished,
+    Note,
+    Retry,
+    Skipped,
+    Started,
+    Step,
+    Stopped,
+)  # fmt: skip
 from viewfinder.report import parts
 from viewfinder.run import RunFolder
 from viewfinder.service.progress import TrainingProgress
@@ -40,7 +52,7 @@ class Watched:
     def _line(self, event: AnyEvent) -> list[str]:
         """Return what an event adds to the log."""
         match event:
-            case Note():
+            case Note() | Retry() | Skipped():
                 return [event.message]
             case Diagnostic():
                 return [f"{event.file}: {event.reason}" if event.file else event.reason]

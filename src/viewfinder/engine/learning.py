@@ -1,0 +1,81 @@
+"""Learning from a batch: as a whole or, where memory does not suffice, in parts whose gradients are added up."""
+
+import math
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from viewfinder import events
+from viewfinder.catalogue import Model
+from viewfinder.design import Training
+from viewfinder.engine import failures, layers, memory
+from viewfinder.engine.checkpoint import Progress
+from viewfinder.engine.feed import Feed
+from viewfinder.engine.step import Steps, step_seed
+from viewfinder.engine.task import Batch, TaskEngine
+from viewfinder.engine.telling import Teller
+from viewfinder.errors import TrainingError
+
+
+class TooLarge(Exception):  # noqa: N818 - it is no error
+    """A step did not fit into memory. Nothing has changed but that fewer images are to be computed at a time."""
+
+
+class Learner:
+    """Takes the optimizer steps of a run. How many images it computes at a time is part of the progress.
+
+    Batch norms that learn see the images of a part together, not those of the whole step.
+    """
+
+    def __init__(
+        self, training: Training, row: Model, task: TaskEngine, feed: Feed, steps: Steps, progress: Progress, seed: int
+    ) -> None:
+        self._training, self._row, self._task, self._feed = training, row, task, feed
+        self._steps, self._progress, self._seed = steps, progress, seed
+        self._keep = task.keep_statistics and training.weights != "none"
+
+    def learn(self, batch: Batch, rate: float, tell: Teller) -> float:
+        """Take one optimizer step; return the mean loss of its images. One that is not finite changes nothing.
+
+        When it does not fit into memory, raises TooLarge, and half as many images are to be computed at a time;
+        TrainingError when it was one already.
+        """
+        try:
+            return self._step(batch, rate)
+        except Exception as error:
+            if not memory.is_lack(error):
+                raise
+            lack = str(error)
+        self._take_less(len(batch.sizes), lack, tell)  # by now nothing holds what the step had in memory
+        raise TooLarge
+
+    def _step(self, batch: Batch, rate: float) -> float:
+        torch.manual_seed(step_seed(self._seed, self._progress.epoch, self._progress.step))
+        parts = batch.parts(self._progress.together or len(batch.sizes))
+        whole = self._task.weight(batch)
+        shares = [self._task.weight(part) / whole for part in parts] if len(parts) > 1 else [1.0]
+        losses = [partial(self._loss, part) for part in parts]
+        return self._steps.take_in_parts(self._feed.network, zip(shares, losses, strict=True), rate)
+
+    def _loss(self, part: Batch) -> Tensor:
+        """Return the mean loss; for an image that is alone in a step, batch norms keep their statistics."""
+        alone = len(part.sizes) == 1 and int(self._training.batch_size) > 1
+        layers.train_mode(self._feed.network, self._row, int(self._training.retrained_layers), self._keep or alone)
+        loss: Tensor = self._task.loss(self._feed.network, part)["loss"]
+        return loss
+
+    def _take_less(self, images: int, reason: str, tell: Teller) -> None:
+        """Compute half as many images at a time from here on."""
+        progress = self._progress
+        together = min(progress.together or images, images)
+        if together == 1:
+            said = reason.splitlines()[0][:200] if reason else "nothing more is known"
+            raise TrainingError(
+                f"There is not enough memory to learn from a single image ({said}). {failures.LESS_MEMORY}"
+            )
+        progress.together = math.ceil(together / 2)
+        self._steps.optimizer.zero_grad(set_to_none=True)
+        memory.release()
+        at = {"epoch": progress.epoch, "step": progress.step + 1}
+        tell(events.Retry, **at, images=progress.together, reason=reason[:500])
