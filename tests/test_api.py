@@ -10,7 +10,7 @@ import viewfinder
 PUBLIC = [
     "Design", "DesignError", "InputError", "RunError", "RunFolder", "Source", "SourceError", "TrainingError",
     "ViewfinderError", "WeightsError", "check", "compare", "default_design", "demo", "evaluate", "load", "models",
-    "predict", "resume", "sample", "train",
+    "predict", "repeat", "resume", "sample", "train",
 ]  # fmt: skip
 
 

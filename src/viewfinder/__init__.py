@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from viewfinder.service.evaluating import evaluate
     from viewfinder.service.models import models
     from viewfinder.service.predicting import predict
+    from viewfinder.service.repeating import repeat
     from viewfinder.service.samples import sample
     from viewfinder.service.source import Source
     from viewfinder.service.training import resume, train
@@ -49,6 +50,7 @@ __all__ = [
     "load",
     "models",
     "predict",
+    "repeat",
     "resume",
     "sample",
     "train",
@@ -66,6 +68,7 @@ _HOMES = {
     "load": "viewfinder.engine.predict",
     "models": "viewfinder.service.models",
     "predict": "viewfinder.service.predicting",
+    "repeat": "viewfinder.service.repeating",
     "resume": "viewfinder.service.training",
     "sample": "viewfinder.service.samples",
     "train": "viewfinder.service.training",

@@ -16,6 +16,15 @@ SourcePath = Annotated[
         help="A folder per class; a CSV, Parquet or JSON Lines table; COCO JSON; Pascal VOC; or the folder of one.",
     ),
 ]
+MaybeSourcePath = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="SOURCE",
+        show_default=False,
+        help="A folder per class; a CSV, Parquet or JSON Lines table; COCO JSON; Pascal VOC; or the folder of one. "
+        "With --repeat: where the data is now, if it was moved.",
+    ),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", show_default=False, help="The folder of a run.")]
 Task = Annotated[
     str | None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from viewfinder.cli.options import ImageColumn, Json, RunPath, Settings, SourcePath, TargetColumn, Task, source_of
+from viewfinder.cli.options import ImageColumn, Json, MaybeSourcePath, RunPath, Settings, TargetColumn, Task, source_of
 from viewfinder.cli.output import document, duration, metrics, show, tell
 from viewfinder.words import plural, typed
 
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from viewfinder.run import RunFolder
     from viewfinder.service.estimate import Estimate
     from viewfinder.service.preparing import Prepared
+    from viewfinder.service.repeating import Repetition
+    from viewfinder.service.source import Source
 
 STOPPED = 130
 
 
 def train(
-    source: SourcePath,
+    source: MaybeSourcePath = None,
     design: Annotated[
         Path | None, typer.Option("--design", metavar="FILE", help="A design, as `viewfinder design` prints it.")
     ] = None,
@@ -29,12 +31,31 @@ def train(
     task: Task = None,
     image_column: ImageColumn = None,
     target_column: TargetColumn = None,
+    repeat: Annotated[
+        Path | None,
+        typer.Option(
+            "--repeat",
+            metavar="RUN",
+            help="Train once more what a finished run trained, and say whether it is the same.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Train a model on SOURCE.
 
-    Ctrl-C stops cleanly and keeps the best model; `viewfinder resume` goes on.
+    Ctrl-C stops cleanly and keeps the best model; `viewfinder resume` goes on. With --repeat the exit code is 1 when
+    the run did not come out the same.
     """
+    if repeat is not None:
+        if design or settings:
+            raise typer.BadParameter("a repeated run has the design of the run: leave out --design and --set.")
+        moved = source_of(source, task, image_column, target_column) if source else None
+        _repeat(repeat, out, moved, json)
+        return
+    if source is None:
+        raise typer.BadParameter(
+            "say what to train on: viewfinder train SOURCE. `viewfinder sample` writes data to try."
+        )
     from viewfinder.cli.counter import Counter, counting, megabytes
     from viewfinder.service.preparing import prepare
 
@@ -46,6 +67,35 @@ def train(
     tell(introduction(prepared))
     follow(prepared.run, json)
     conclude(prepared.run, json)
+
+
+def _repeat(of: Path, out: Path | None, source: "Source | None", as_json: bool) -> None:
+    """Train a run once more, and say whether it came out the same."""
+    from viewfinder.cli.counter import counting
+    from viewfinder.service import repeating
+
+    with counting("Reading images") as progress:
+        run = repeating.prepare(of, out, source, progress=progress)
+    tell(f"Run: {run.path}, repeating {of}")
+    follow(run, as_json)
+    found = repeating.compared(run, of)
+    if as_json:
+        document({**result(run), "repeats": found.as_dict()})
+    else:
+        show(f"{conclusion(run)}\n{repeated(found)}")
+    if found.differences:
+        raise typer.Exit(1)
+
+
+def repeated(found: "Repetition") -> str:
+    """Return in words whether a run came out as the one that it repeats."""
+    if not found.differences:
+        epochs = plural(found.run.info().epochs_done, "epoch")
+        return f"The same as {found.of.path}, to the bit: {epochs}, the model and its predictions."
+    lines = [f"Not the same as {found.of.path}: {'; '.join(found.differences)}."]
+    if found.changes:
+        lines.append(f"What was other than then: {'; '.join(found.changes)}.")
+    return "\n".join(lines)
 
 
 def resume(

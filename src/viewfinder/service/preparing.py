@@ -152,7 +152,7 @@ def _info(source: Path, dataset: Dataset, images: pl.DataFrame, design: Design, 
     )
     return RunInfo(
         created=now,
-        versions=_versions(),
+        versions=own_versions(),
         seed=design.runtime.seed,
         dataset=data,
         weights=str(_absolute(start.found.path)) if start.found else "",
@@ -170,7 +170,8 @@ def _tell(run: RunFolder, diagnostics: tuple[Diagnostic, ...], start: Start, now
             run.append(Note(time=now, message=start.substituted))
 
 
-def _versions() -> dict[str, str]:
+def own_versions() -> dict[str, str]:
+    """Return the versions of Viewfinder and Python."""
     try:
         own = version("viewfinder")
     except PackageNotFoundError:

@@ -75,7 +75,7 @@ def reopen(
     _check_epochs(run, info, design, epochs)
     if epochs is not None:
         design = design_file.parse(merge(design.model_dump(mode="json"), {"training": {"epochs": epochs}}))
-    root = _moved(info, design, Source.of(source), progress) if source is not None else _present(run, info, epochs)
+    root = found_again(info, design, Source.of(source), progress) if source is not None else _present(run, info, epochs)
     with run.locked():
         run.write_design(design)
         run.update(status="queued", error=None, dataset=info.dataset.model_copy(update={"root": root}).model_dump())
@@ -110,8 +110,8 @@ def _present(run: RunFolder, info: RunInfo, epochs: int | None) -> str:
     return info.dataset.root
 
 
-def _moved(info: RunInfo, design: Design, source: Source, progress: Progress | None) -> str:
-    """Return the folder to which the run's data moved; raise RunError when it is other data."""
+def found_again(info: RunInfo, design: Design, source: Source, progress: Progress | None) -> str:
+    """Return the folder in which a run's data is now; raise RunError when it is other data."""
     data = load(source.with_task(design.task), group_column=design.split.group_column, progress=progress)
     if design.target.classes is not None:
         data = data.select(require_classes(design, data.classes))
