@@ -8,7 +8,7 @@ endif
 STAMP := .venv/.installed
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo serve test test-fast check format clean
+.PHONY: demo serve test test-fast soak check format clean
 
 demo: $(STAMP)
 	$(BIN)/viewfinder demo
@@ -21,6 +21,9 @@ test: $(STAMP)
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+
+soak: $(STAMP)
+	VIEWFINDER_KILLS=100 $(BIN)/python -m pytest -s tests/engine/test_kill.py -k killed
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -7,8 +7,9 @@ of interleaved repetitions:
 - torchvision, fastai, transformers, lightning: training scripts as their tutorials teach them (`benchmarks/peers`);
 - torchvision, channels last: the first with channels last in memory, which is shown, but not compared with;
 - plain: Viewfinder with everything in torch (`runtime.engine: torch`);
-- fresh: Viewfinder as it is, a fresh augmented view in every epoch;
-- kept: Viewfinder with one view kept (`runtime.views: 1`), where it has frozen layers apart.
+- fresh: Viewfinder with a fresh augmented view in every epoch (`runtime.views: 0`);
+- kept: Viewfinder with one view kept (`runtime.views: 1`), where it has frozen layers apart;
+- default: Viewfinder as it is, with the views that it keeps by itself; not in detection, where it keeps none.
 
 All train the same images with the same weights (random ones, whose batch norms have statistics of those images, or the
 published ones with `--pretrained`), depth, size, batch, ranges of augmentation, optimizer and learning rate. Every
@@ -39,7 +40,12 @@ CASES = (
 BATCH = {"classification": 32, "detection": 2}
 SIZE = {"detection": 600}  # of the network's input, where it is not the model's own
 SHARE = {"classification": 1.0, "detection": 0.05}  # of the images: a detector takes seconds for one
-VIEWFINDER = {"plain": {"runtime.engine": "torch"}, "fresh": {}, "kept": {"runtime.views": "1"}}
+VIEWFINDER = {
+    "plain": {"runtime.engine": "torch"},
+    "fresh": {"runtime.views": "0"},
+    "kept": {"runtime.views": "1"},
+    "default": {},
+}
 LEARNING = {"classification": {"training.optimizer": "adam", "training.learning_rate": "0.001"}, "detection": {}}
 Figures = Mapping[str, float | None]
 

@@ -47,6 +47,7 @@ DEFAULTS = {
     "training.early_stopping.patience": 5,
     "training.batch_size": "auto",
     "runtime.devices": "auto",
+    "runtime.strict": False,
     "runtime.precision": "auto",
     "runtime.engine": "auto",
     "runtime.views": "auto",
@@ -238,6 +239,8 @@ def test_classes_to_learn():
         ({"split": {"seed": 2**64}}, "split.seed"),
         ({"training": {"batch_size": 10**12}}, "training.batch_size"),
         ({"runtime": {"devices": ["cuda:0", "cuda:1"]}}, "several devices"),
+        ({"runtime": {"devices": "xpu:0", "precision": "fp16"}}, "for NVIDIA GPUs"),
+        ({"runtime": {"devices": "tpu"}}, "xpu"),
     ],
 )
 def test_what_cannot_be_is_refused(data, says):

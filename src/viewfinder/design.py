@@ -14,9 +14,9 @@ from viewfinder import catalogue, tasks
 from viewfinder.errors import DesignError, unknown
 
 Auto = Literal["auto"]
-DEVICES = "auto, cpu, cuda:0 (or another number), mps"
+DEVICES = "auto, cpu, cuda:0 (or another number), mps, xpu"
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "adagrad", "adadelta", "adamw"]
-VIEWS = 0  # unless the design says otherwise
+VIEWS = 4  # of each image, where what the frozen layers make of them is kept
 
 
 class Section(BaseModel):
@@ -212,7 +212,10 @@ class Training(Section):
 class Runtime(Section):
     """Where and how it is computed."""
 
-    devices: str = Field("auto", description="auto | cpu | cuda:0 | mps")
+    devices: str = Field("auto", description="auto | cpu | cuda:0 | mps | xpu (the last two are not tested)")
+    strict: bool = Field(
+        False, description="Refuse to train when this machine does not have the device; else the CPU is used, and told"
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto | fp32 | bf16 | fp16 (GPU only). Of training; classifiers are always judged in fp32"
     )
@@ -223,8 +226,9 @@ class Runtime(Section):
     )
     views: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto",
-        description="Augmented views of each image, drawn once and used in turn: later epochs of classifiers with "
-        "frozen layers are many times faster, but see less variety; 0: a fresh view in every epoch, the most variety",
+        description="Augmented views of each image, drawn once and used in turn; 0: a fresh view in every epoch. "
+        "auto: 4 for classifiers with frozen layers on a CPU, whose epochs after the fourth are then many times "
+        "faster; else 0",
     )
     workers: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto", description="Processes that load images; 0: the trainer itself. Never changes results"
@@ -238,13 +242,13 @@ class Runtime(Section):
             value = value[0]
         if isinstance(value, list | tuple) or re.fullmatch(r"cpu:\d+", str(value)):
             raise ValueError(f"training on several devices ({value}) is not possible yet. Choose one: {DEVICES}")
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", str(value)):
+        if not re.fullmatch(r"auto|cpu|(cuda|xpu)(:\d+)?|mps", str(value)):
             raise ValueError(f"'{value}' is not a device. Choose one: {DEVICES}")
         return value
 
     @model_validator(mode="after")
     def _fit_the_device(self) -> Self:
-        if self.precision == "fp16" and self.devices in ("cpu", "mps"):
+        if self.precision == "fp16" and not self.devices.startswith(("auto", "cuda")):
             raise ValueError(
                 f"precision 'fp16' is for NVIDIA GPUs, not for '{self.devices}'. Choose auto, fp32 or bf16."
             )
@@ -330,13 +334,21 @@ def views(design: Design) -> int:
     """Return how many views of each training image are drawn, once for all epochs; 0: a fresh one in every epoch."""
     if not design.augmentation.is_on:
         return 1
-    return VIEWS if design.runtime.views == "auto" else design.runtime.views
+    return (VIEWS if _keeps_features(design) else 0) if design.runtime.views == "auto" else design.runtime.views
+
+
+def _keeps_features(design: Design) -> bool:
+    """Return whether a training keeps what frozen layers make of images, as far as its design tells."""
+    runtime, training, row = design.runtime, design.training, catalogue.get(design.training.model)
+    retrained = row.retrained_layers if training.retrained_layers == "auto" else training.retrained_layers
+    apart = tasks.get(design.task).frozen_apart and retrained < len(row.layers) and training.weights != "none"
+    return apart and runtime.engine != "torch" and runtime.devices in ("auto", "cpu")
 
 
 def resolve(design: Design) -> Design:
     """Return the design with every `auto` of its training section replaced from the catalogue row and the optimizer.
 
-    Of `runtime` all but `views` is resolved where the training runs, because only that machine knows its devices.
+    `runtime` is resolved where the training runs, because only that machine knows its devices.
     """
     row, training = catalogue.get(design.training.model), design.training
     from_scratch = training.weights == "none"
@@ -355,10 +367,7 @@ def resolve(design: Design) -> Design:
     if stopping.min_delta == "auto":
         stopping = stopping.model_copy(update={"min_delta": row.min_delta})
     resolved = training.model_copy(update={**values, "early_stopping": stopping})
-    runtime = design.runtime
-    if runtime.views == "auto":
-        runtime = runtime.model_copy(update={"views": VIEWS})
-    return design.model_copy(update={"training": resolved, "runtime": runtime})
+    return design.model_copy(update={"training": resolved})
 
 
 def require_classes(design: Design, found: tuple[str, ...]) -> tuple[str, ...]:

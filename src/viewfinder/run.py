@@ -59,7 +59,8 @@ class RunInfo(BaseModel):
 
     `weights` is the file the training started from ("" for none), `weights_origin` says in words where it was found;
     `substituted` what was trained instead of what, and why; `reason` why the run ended. `threshold` is the confidence
-    from which a detector's model reports boxes, `optimum` the one that the training found to be the best.
+    from which a detector's model reports boxes, `optimum` the one that the training found to be the best. `near_copies`
+    is how many test images are nearly the same as a training image; None: nobody looked yet.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,6 +84,7 @@ class RunInfo(BaseModel):
     best_epoch: int | None = None
     threshold: float | None = None
     optimum: float | None = None
+    near_copies: int | None = None
 
 
 class ModelInfo(BaseModel):
@@ -116,14 +118,21 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, path: Path, design: Design, info: RunInfo, split: pl.DataFrame) -> Self:
-        """Make a new run in an empty or new folder; raise RunError for one that holds anything."""
+    def create(
+        cls, path: Path, design: Design, info: RunInfo, split: pl.DataFrame, files: pl.DataFrame | None = None
+    ) -> Self:
+        """Make a new run in an empty or new folder; raise RunError for one that holds anything.
+
+        `files` has the columns `image` and `sha256`, by which a file that is replaced later is known.
+        """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RunError(f"The folder '{path}' is not empty. Choose another with --out.")
         try:
             path.mkdir(parents=True, exist_ok=True)
             run = cls(path)
             replace(path / "split.parquet", lambda file: split.write_parquet(file))
+            if files is not None:
+                replace(path / "files.parquet", lambda file: files.write_parquet(file))
             run.write_design(design)
             run.write_info(info)
         except OSError as error:
@@ -168,6 +177,11 @@ class RunFolder:
             return pl.read_parquet(self.path / "split.parquet")
         except (OSError, pl.exceptions.PolarsError) as error:
             raise RunError(f"'{self.path / 'split.parquet'}' cannot be read: {error}") from None
+
+    def files(self) -> pl.DataFrame | None:
+        """Read files.parquet: image and sha256, as the data was imported; None for a run that has none."""
+        path = self.path / "files.parquet"
+        return pl.read_parquet(path) if path.is_file() else None
 
     def predictions(self) -> pl.DataFrame:
         """Read predictions.parquet; raise RunError when no epoch has been judged yet."""

@@ -152,7 +152,7 @@ def test_real_pieces_are_measured(name, tmp_path):
 
 # -- runs -------------------------------------------------------------------------------------------------------------
 
-AUTO = {"runtime.precision": "auto", "training.epochs": 2, "training.batch_size": 4}
+AUTO = {"runtime.precision": "auto", "runtime.views": 0, "training.epochs": 2, "training.batch_size": 4}
 
 
 @pytest.fixture

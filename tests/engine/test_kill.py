@@ -1,6 +1,7 @@
 """Trainings that are killed: as processes, with the signals that a system sends, at random moments."""
 
 import contextlib
+import math
 import os
 import random
 import signal
@@ -63,25 +64,23 @@ def test_a_killed_training_ends_as_if_it_had_not_been(name, watched, queued, col
     """With -9, again and again, each time somewhere else; nothing that was finished is lost."""
     source = {"colors": colors, "squares": squares}[name]
     settings = {"training.epochs": LONGER[name], "training.batch_size": 4, "runtime.workers": 1}
-    whole, run = queued(source, settings), queued(source, settings)
+    whole, chance, kills = queued(source, settings), random.Random(name), 0
     launch.train(whole)
     seconds = whole.info().ended - told(whole, "started")[0].time
-    chance, done = random.Random(name), 0
-    for kill in range(KILLS):
-        watcher = Kill(chance.uniform(0, seconds / 2))
-        with contextlib.suppress(TrainingError):
-            watched(run, watcher)
-        if run.info().status == "finished":
-            break
-        assert "killed" in run.info().error
-        assert run.epochs().height >= done, f"kill {kill} lost an epoch"
-        done = run.epochs().height
-    if run.info().status != "finished":
-        launch.train(run)
-    assert rows(run) == rows(whole)
-    assert same_tensors(weights(run), weights(whole))
-    assert run.predictions().equals(whole.predictions())
-    assert not list(run.path.rglob(".*.[0-9]*")), "half written files are left"
+    while kills < KILLS:
+        run, done = queued(source, settings), 0
+        while run.info().status != "finished":
+            with contextlib.suppress(TrainingError):
+                watched(run, Kill(chance.uniform(0, seconds / 2) if kills < KILLS else math.inf))
+            if run.info().status != "finished":
+                assert "killed" in run.info().error
+                kills += 1
+            assert run.epochs().height >= done, f"kill {kills} lost an epoch"
+            done = run.epochs().height
+        assert rows(run) == rows(whole)
+        assert same_tensors(weights(run), weights(whole))
+        assert run.predictions().equals(whole.predictions())
+        assert not list(run.path.rglob(".*.[0-9]*")), "half written files are left"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -24,7 +24,7 @@ def test_the_folder_holds_what_the_contract_says(name, finished):
     expected = {
         "run.json", "design.yaml", "events.jsonl", "epochs.csv", "split.parquet", "predictions.parquet", "lock",
         "model/model.safetensors", "model/model.json", "checkpoint/state.pt", "report.json", "report.html",
-        "latest.parquet",
+        "latest.parquet", "files.parquet",
     }  # fmt: skip
     files = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
     assert files == expected

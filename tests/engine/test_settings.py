@@ -14,6 +14,7 @@ from viewfinder import catalogue
 from viewfinder.design import Design, Schedule, Section
 from viewfinder.engine import loop
 from viewfinder.engine.task import engine_of
+from viewfinder.errors import DesignError
 
 STILL = {  # the head alone learns, so slowly that accuracy stays what it is
     "training.retrained_layers": 0,
@@ -127,6 +128,15 @@ def notes(run):
     return run.info().device, [note for note in told if not note.startswith("Measuring this machine once")]
 
 
+def refusal(run):
+    """Return why the training does not begin."""
+    try:
+        loop.train(run)
+    except DesignError as error:
+        return str(error)
+    return None
+
+
 def children(run):
     """Return how many processes loaded images."""
     seen = [0]
@@ -184,6 +194,7 @@ CASES = {
     "training.early_stopping.patience": (epochs, 3, IMPATIENT),
     "training.batch_size": (steps, 4, {}),
     "runtime.devices": (notes, "cuda:7", {}),
+    "runtime.strict": (refusal, True, {"runtime.devices": "cuda:7"}),
     "runtime.precision": (result, "bf16", {}),
     "runtime.engine": (result, "torch", {}),
     "runtime.views": (result, 1, {"training.epochs": 2}),

@@ -38,6 +38,9 @@ def test_each_draw_is_measured_as_scikit_learn_measures_its_images(digits):
             "precision": reference.precision_score(actual, said, **of),
             "recall": reference.recall_score(actual, said, **of),
             "roc_auc": np.mean(areas),
+            "average_precision": np.mean(
+                [reference.average_precision_score(actual == k, proba[chosen, k]) for k in np.unique(actual)]
+            ),
         }
         assert {name: values[draw] for name, values in found.items()} == pytest.approx(expected, rel=1e-6)
 
@@ -122,7 +125,7 @@ def test_a_thousand_draws_of_two_thousand_images_are_quick():
     start = time.process_time()
     found = bootstrap.differences(drawn.classification(truth, one), drawn.classification(truth, other), 2000)
     assert time.process_time() - start < 3  # measured: 0.4 s; the limit allows for a slow machine
-    assert len(found) == 6
+    assert len(found) == 7
 
 
 def test_a_thousand_draws_of_five_thousand_images_of_a_hundred_classes_are_quick():
@@ -147,9 +150,10 @@ def test_the_same_seed_gives_the_numbers_that_dense_sums_gave():
         "log_loss": (-0.344086855, -0.376254013, -0.313523990),
         "roc_auc": (0.110570962, 0.080194228, 0.142768728),
     }
-    assert found.keys() == expected.keys()
-    for name, one in found.items():
-        assert (one.value, one.low, one.high) == pytest.approx(expected[name], abs=2e-9)
+    assert found.keys() == {*expected, "average_precision"}
+    for name, numbers in expected.items():
+        one = found[name]
+        assert (one.value, one.low, one.high) == pytest.approx(numbers, abs=2e-9)
 
 
 def test_sums_over_groups_are_those_of_the_dense_product():
@@ -184,7 +188,7 @@ def test_the_interval_of_one_model_holds_the_true_value_about_nineteen_times_in_
 def test_each_metric_of_one_model_lies_in_its_interval():
     truth, proba = answers(3, 1500, 4)
     found = bootstrap.intervals(drawn.classification(truth, proba), 1500)
-    assert found.keys() == {"f1", "precision", "recall", "accuracy", "log_loss", "roc_auc"}
+    assert found.keys() == {"f1", "precision", "recall", "accuracy", "log_loss", "roc_auc", "average_precision"}
     expected = reference.f1_score(truth, proba.argmax(axis=1), average="macro")
     assert found["f1"].value == pytest.approx(expected)
     for one in found.values():

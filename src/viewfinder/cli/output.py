@@ -81,14 +81,20 @@ def clock(seconds: float) -> str:
 
 
 def metrics(report: Mapping[str, Any]) -> str:
-    """Return the metrics of a report.json as lines, the one that was optimised first."""
+    """Return the metrics of a report.json as lines, with their 95 % intervals, the one that was optimised first."""
     rows = sorted(report["metric_rows"], key=lambda row: row["name"] != report["optimized"])
     wide = max((width(row["title"]) for row in rows), default=0)
     marks = ["optimised" if row["name"] == report["optimized"] else "" for row in rows]
     lines = zip(rows, marks, strict=True)
     return "\n".join(
-        f"  {_pad(row['title'], wide, False)}  {text(row['value']):>6}  {mark}".rstrip() for row, mark in lines
+        f"  {_pad(row['title'], wide, False)}  {text(row['value']):>6}  {_interval(row):15}  {mark}".rstrip()
+        for row, mark in lines
     )
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    """Return the interval of a metric; a report of an earlier version has none."""
+    return f"{text(row['low'])} – {text(row['high'])}" if row.get("low") is not None else ""
 
 
 def width(line: str) -> int:

@@ -7,6 +7,7 @@ import typer
 
 from viewfinder.cli.options import ImageColumn, Json, MaybeSourcePath, RunPath, Settings, TargetColumn, Task, source_of
 from viewfinder.cli.output import document, duration, metrics, show, tell
+from viewfinder.errors import InputError
 from viewfinder.words import plural, typed
 
 if TYPE_CHECKING:
@@ -48,14 +49,12 @@ def train(
     """
     if repeat is not None:
         if design or settings:
-            raise typer.BadParameter("a repeated run has the design of the run: leave out --design and --set.")
+            raise InputError("A repeated run has the design of its run: leave out --design and --set.")
         moved = source_of(source, task, image_column, target_column) if source else None
         _repeat(repeat, out, moved, json)
         return
     if source is None:
-        raise typer.BadParameter(
-            "say what to train on: viewfinder train SOURCE. `viewfinder sample` writes data to try."
-        )
+        raise InputError("Missing argument 'SOURCE'.\n`viewfinder train --help` shows what can be said.")
     from viewfinder.cli.counter import Counter, counting, megabytes
     from viewfinder.service.preparing import prepare
 
@@ -214,6 +213,7 @@ def conclusion(run: "RunFolder") -> str:
         + f"; the model is that of epoch {info.best_epoch}.",
         f"Metrics on {report['judged_on']['words']}:",
         metrics(report),
+        *(f"Note: {doubt}" for doubt in report["doubts"]),
         f"Report: {run.path / 'report.html'}",
         f"Next: viewfinder predict {path} IMAGE|FOLDER...",
     ]

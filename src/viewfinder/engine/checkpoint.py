@@ -69,7 +69,7 @@ class Checkpoint:
             self.save()
 
 
-def load(run: RunFolder, network: nn.Module, steps: Steps) -> Progress:
+def restored(run: RunFolder, network: nn.Module, steps: Steps) -> Progress:
     """Restore the network and what takes its steps; return how far the training was.
 
     Without a checkpoint it starts anew. No random state is kept: every step's is a function of (seed, epoch, step).

@@ -34,6 +34,7 @@ def settle(
         choices = _measured(choices, asked, design, row, Machine(home / "machine", row.builder, tell, measure), trials)
     open_ones = {name: getattr(choices, name) for name in ("engine", "precision") if getattr(asked, name) == "auto"}
     design = design.model_copy(update={"runtime": design.runtime.model_copy(update=open_ones)})
+    design = design.model_copy(update={"runtime": design.runtime.model_copy(update={"views": views(design)})})
     run.write_design(design)
     run.update(choices=choices.model_dump())
     return design, _fitting(choices, tell)

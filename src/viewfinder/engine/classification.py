@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from viewfinder.catalogue import Model
 from viewfinder.design import Design
 from viewfinder.engine.examples import Example, Item, Recipe, absolute
-from viewfinder.engine.task import Batch, as_tensor
+from viewfinder.engine.task import Batch, as_tensor, digests
 from viewfinder.engine.transfer import send
 from viewfinder.metrics import classification as metrics
 
@@ -44,8 +44,8 @@ class Classification:
         number = {name: i for i, name in enumerate(self.classes)}
         labels = rows["label"].to_list() if "label" in rows.columns else [None] * len(rows)
         return [
-            Item(absolute(root, image), image, (number[label],) if label in number else (), number=place)
-            for place, (image, label) in enumerate(zip(rows["image"], labels, strict=True))
+            Item(absolute(root, image), image, (number[label],) if label in number else (), None, place, sha256)
+            for place, (image, label, sha256) in enumerate(zip(rows["image"], labels, digests(rows), strict=True))
         ]
 
     def balance(self, items: Sequence[Item]) -> None:

@@ -16,7 +16,7 @@ from torchvision.models.detection import FasterRCNN
 from viewfinder.catalogue import Model
 from viewfinder.design import Design
 from viewfinder.engine.examples import Example, Item, Recipe, absolute
-from viewfinder.engine.task import Batch, as_tensors
+from viewfinder.engine.task import Batch, as_tensors, digests
 from viewfinder.engine.transfer import send
 from viewfinder.metrics import detection as metrics
 
@@ -47,11 +47,11 @@ class Detection:
             return [Item(absolute(root, image), image, number=place) for place, image in enumerate(rows["image"])]
         number = {name: i for i, name in enumerate(self.classes)}
         items = []
-        for place, (image, text) in enumerate(zip(rows["image"], rows["boxes"], strict=True)):
+        for place, (image, text, sha256) in enumerate(zip(rows["image"], rows["boxes"], digests(rows), strict=True)):
             boxes = [box for box in json.loads(text) if box["category"] in number]
             corners = tuple((x, y, x + w, y + h) for x, y, w, h in (box["bbox"] for box in boxes))
             items.append(
-                Item(absolute(root, image), image, tuple(number[b["category"]] for b in boxes), corners, place)
+                Item(absolute(root, image), image, tuple(number[b["category"]] for b in boxes), corners, place, sha256)
             )
         return items
 

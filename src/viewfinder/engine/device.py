@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from viewfinder import processor
 from viewfinder.design import Runtime
+from viewfinder.errors import DesignError
 from viewfinder.words import plural
 
 MAX_WORKERS = 8
@@ -17,8 +18,16 @@ FAST_FP16 = (7, 0)  # the first GPUs that are faster in it: of 2017, with tensor
 
 
 def resolve(runtime: Runtime) -> Runtime:
-    """Return the runtime section with every `auto` replaced by what suits this machine."""
+    """Return the runtime section with every `auto` replaced by what suits this machine.
+
+    Raises DesignError for a device that is not there, if the section is strict.
+    """
     device = choose(runtime.devices)
+    if runtime.strict and runtime.devices != "auto" and not available(torch.device(runtime.devices)):
+        raise DesignError(
+            f"runtime.devices: there is no '{runtime.devices}' on this machine, and runtime.strict is true. Choose "
+            "auto or cpu, or leave runtime.strict at false: then the CPU is used."
+        )
     precision = _precision(runtime.precision, device)
     workers = min(MAX_WORKERS, max(1, cores() - 1)) if runtime.workers == "auto" else runtime.workers
     engine = runtime.engine
@@ -58,6 +67,8 @@ def available(device: torch.device) -> bool:
     """Return whether this machine has the device."""
     if device.type == "cuda":
         return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    if device.type == "xpu":
+        return torch.xpu.is_available() and (device.index or 0) < torch.xpu.device_count()
     return device.type == "cpu" or (device.type == "mps" and torch.backends.mps.is_available())
 
 

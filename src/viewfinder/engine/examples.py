@@ -1,5 +1,6 @@
 """Examples: images as a network takes them, with their targets, loaded by processes that never import torch."""
 
+import hashlib
 import math
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +27,12 @@ from viewfinder.engine.change import Pending, draw, placed
 from viewfinder.engine.pictures import Pictures
 from viewfinder.errors import TrainingError
 
+CHUNK = 16  # items that a process takes at a time
 PARTS = 2  # of a batch for each process, which then sends fewer answers, and no process waits long for another
 SHARP, MOST_MARGIN = 1.25, 2.0  # see Recipe.margin
+
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,8 @@ class Item:
     """An image to load: its path (or bytes, or the open image), its name in the dataset, its objects' class numbers.
 
     Classification has one class and no boxes; detection as many as boxes: [n, 4] xmin, ymin, xmax, ymax, in pixels of
-    the original image. None: the boxes are not known. `number` is its place among the items of its split.
+    the original image. None: the boxes are not known. `number` is its place among the items of its split. A file that
+    does not have the `sha256` was replaced; "": it is not known.
     """
 
     path: str | Path | bytes | Image.Image
@@ -42,6 +49,19 @@ class Item:
     classes: tuple[int, ...] = ()
     boxes: tuple[tuple[float, float, float, float], ...] | None = None
     number: int = -1
+    sha256: str = ""
+
+    def content(self) -> str | Path | bytes | Image.Image:
+        """Return what its image is read from; raise UnreadableImage for a file that was replaced."""
+        if not self.sha256 or not isinstance(self.path, str | Path):
+            return self.path
+        try:
+            content = Path(self.path).read_bytes()
+        except OSError as error:
+            raise pixels.UnreadableImage(pixels.reason_for(error), f"'{self.path}'") from error
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise pixels.UnreadableImage("the file is not the one that was imported", f"'{self.path}'")
+        return content
 
     def stamp(self) -> tuple[object, ...]:
         """Return what changes when the file does."""
@@ -115,7 +135,7 @@ class Recipe:
         """Return the image of an item, large enough for any example of it; raise UnreadableImage."""
         image = self.kept.get(item.number) if self.kept else None
         if image is None:
-            image = pixels.read(item.path, at_least=2 * self.size_px)
+            image = pixels.read(item.content(), at_least=2 * self.size_px)
             if self.kept or self.pending:
                 image = self._reduced(image)
             if self.kept:
@@ -191,17 +211,25 @@ Load = Callable[[Iterable[Sequence[Item]], int], Iterator[list[Example]]]
 class Loader:
     """Loads batches ahead of their use, in `workers` processes; 0: in the caller itself.
 
-    Nothing that it returns depends on the number of workers. Close it, or use it in a `with` statement.
+    Nothing that it returns depends on the number of workers. Where processes cannot be started, which `trouble` then
+    explains, it loads in the caller too. Close it, or use it in a `with` statement.
     """
 
     def __init__(self, workers: int, executor: Executor | None = None) -> None:
-        self.workers = workers
+        self.workers, self.trouble = workers, ""
         self._executor = executor
         if executor is None and workers:
-            context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
-            for _ in range(workers):
-                self._executor.submit(os.getpid)  # they take seconds to start, while others prepare the network
+            try:
+                self._executor = self._started()
+            except OSError as error:  # a semaphore needs a little room in /dev/shm, which may be full or closed
+                self.trouble = str(error)
+
+    def _started(self) -> Executor:
+        context = multiprocessing.get_context("spawn")
+        executor = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_end_with_parent)
+        for _ in range(self.workers):
+            executor.submit(os.getpid)  # they take seconds to start, while others prepare the network
+        return executor
 
     def __enter__(self) -> "Loader":
         return self
@@ -217,6 +245,12 @@ class Loader:
     def of(self, recipe: Recipe) -> Load:
         """Return what loads by a recipe."""
         return partial(self.batches, recipe)
+
+    def each(self, function: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
+        """Yield what a function makes of each item, in order."""
+        if self._executor is None:
+            return map(function, items)
+        return self._executor.map(function, items, chunksize=CHUNK)
 
     def batches(self, recipe: Recipe, batches: Iterable[Sequence[Item]], epoch: int = 0) -> Iterator[list[Example]]:
         """Yield each batch of items as examples, in order, loading some ahead."""

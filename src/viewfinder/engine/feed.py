@@ -1,6 +1,6 @@
 """Where the examples of a training come from, and what of the network they still have to pass."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from viewfinder import tasks
 from viewfinder.catalogue import Model
 from viewfinder.design import Design, views
 from viewfinder.engine import layers
-from viewfinder.engine.examples import Item, Load, Loader, Recipe
+from viewfinder.engine.examples import Item, Load, Loader, Made, Recipe
 from viewfinder.engine.features import FeatureLoader
 from viewfinder.engine.graphs import Graph
 from viewfinder.engine.task import TaskEngine
@@ -56,6 +56,10 @@ class Feed:
 
     def __enter__(self) -> "Feed":
         self._loader = self._open.enter_context(Loader(int(self.design.runtime.workers)))
+        if self._loader.trouble:
+            self._say(
+                f"Images are loaded by the trainer itself: no process can be started for it ({self._loader.trouble})."
+            )
         if self.design.runtime.engine == "openvino" and self._retrained < len(self._row.layers):
             try:
                 self.network = self._separated()
@@ -100,6 +104,10 @@ class Feed:
         runtime = self.design.runtime
         precision = "bf16" if runtime.precision == "bf16" else "fp32"
         return (precision, runtime.engine) if self._task.judged_as_trained else ("fp32", "torch")
+
+    def each(self, function: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
+        """Yield what a function makes of each item, in the processes that load images."""
+        return self._loader.each(function, items)
 
     def judging_network(self) -> nn.Module:
         """Return what judges images now; it does not follow what is learned later."""

@@ -13,19 +13,8 @@ from torch import nn, optim
 
 from viewfinder import catalogue, events, report, tasks
 from viewfinder.design import Design
-from viewfinder.engine import (
-    build,
-    checkpoint,
-    choices,
-    device,
-    failures,
-    layers,
-    memory,
-    optimizers,
-    saved,
-    telling,
-)  # fmt: skip
-from viewfinder.engine.checkpoint import Checkpoint
+from viewfinder.engine import build, choices, device, failures, layers, memory, near_copies, optimizers, saved
+from viewfinder.engine.checkpoint import Checkpoint, restored
 from viewfinder.engine.course import Course
 from viewfinder.engine.examples import Example, Item, LoadingEnded
 from viewfinder.engine.feed import Feed
@@ -34,7 +23,7 @@ from viewfinder.engine.learning import Learner, TooLarge
 from viewfinder.engine.order import Order
 from viewfinder.engine.step import Steps
 from viewfinder.engine.task import Batch, TaskEngine, engine_of
-from viewfinder.engine.telling import Clock, Teller
+from viewfinder.engine.telling import EVERY_S, Clock, Teller
 from viewfinder.engine.transfer import Ahead
 from viewfinder.engine.versions import versions
 from viewfinder.errors import RunError, TrainingError
@@ -100,7 +89,9 @@ class Trainer:
         self.monitored = self.info.dataset.monitored_split
         self.batch_norm = "live" if self.training.weights == "none" else "frozen"
         self.task = self._task()
-        self.splits = {str(name): rows for (name,), rows in run.split().group_by("split", maintain_order=True)}
+        rows, files = run.split(), run.files()
+        rows = rows if files is None else rows.join(files, on="image", how="left", maintain_order="left")
+        self.splits = {str(name): some for (name,), some in rows.group_by("split", maintain_order=True)}
         self.items = self._items("train")
         self.order = Order(self.items, self.task.recipe(), int(self.training.batch_size), self.design.runtime.seed)
         self.network = self._network()
@@ -110,7 +101,7 @@ class Trainer:
         self.ahead = Ahead(self.device)
         self.optimizer = self._optimizer()
         self.steps = self._steps_of(self.optimizer)
-        self.progress = checkpoint.load(run, self.network, self.steps)
+        self.progress = restored(run, self.network, self.steps)
         self.course = Course(self.progress, self.training, self.metric, self.monitored)
         self.checkpoint = Checkpoint(run, self.network, self.steps, self.progress, clock)
         seed = self.design.runtime.seed
@@ -165,6 +156,7 @@ class Trainer:
                 reason = self._epochs()
                 if self.monitored != "test" and "test" in self.splits:
                     self._test()
+                self._look_for_copies()
             except StopRequested:
                 return self._stopped()
         return self._finished(reason)
@@ -238,7 +230,7 @@ class Trainer:
             if batch:
                 self._learn(batch, rate)
             progress.step, progress.seconds = progress.step + 1, self.clock() - began
-            if progress.step == len(batches) or self.clock() - told >= telling.EVERY_S:
+            if progress.step == len(batches) or self.clock() - told >= EVERY_S:
                 told = self.clock()
                 self._tell_step(rate, len(batches))
             self.checkpoint.save_if_due()
@@ -326,7 +318,7 @@ class Trainer:
         def progress(done: int, images: int) -> None:
             nonlocal told
             self._obey()
-            if self.clock() - told >= telling.EVERY_S:
+            if self.clock() - told >= EVERY_S:
                 told = self.clock()
                 self.tell(events.Evaluating, split=split, done=done, images=images)
 
@@ -364,6 +356,13 @@ class Trainer:
         best, _ = saved.read(self.run.model_path(), self.device)
         self.network.load_state_dict(best.state_dict())
         self.run.write_predictions(self._judge("test").predictions)
+
+    def _look_for_copies(self) -> None:
+        """Tell of test images that the training images hold nearly the same, once."""
+        if self.info.near_copies is None and "test" in self.splits:
+            judged = self._items("test")
+            count = near_copies.tell_of(judged, self.items, self.feed.each, self.tell, self._obey)
+            self.info = self.run.update(near_copies=count)
 
     # -- the end of the run -------------------------------------------------------------------------------------------
 

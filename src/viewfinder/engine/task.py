@@ -87,6 +87,11 @@ def engine_of(task: str) -> type[TaskEngine]:
     return cast(type[TaskEngine], getattr(import_module(module), name))
 
 
+def digests(rows: pl.DataFrame) -> list[str]:
+    """Return the SHA-256 of each image's file, as it was imported; "" where a run of an earlier version tells none."""
+    return rows["sha256"].fill_null("").to_list() if "sha256" in rows.columns else [""] * len(rows)
+
+
 def as_tensors(examples: Sequence[Example], row: Model, device: torch.device) -> list[Tensor]:
     """Return the images as float [3, H, W] in 0 … 1, each at the size that the network takes, after what is pending."""
     if examples[0].pending is None:

@@ -7,7 +7,9 @@ R. Tibshirani, *An Introduction to the Bootstrap*, 1993, chapters 8 and 13: boot
 A draw is a row of weights: how often it has each image.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -18,6 +20,9 @@ DRAWS = 1000
 CONFIDENCE = 0.95
 LEAST_IMAGES = 30  # with fewer, the interval is much too narrow
 _AT_ONCE = 4_000_000
+
+Ends = Callable[[float, Floats], tuple[float, float]]
+"""Returns the ends of an interval, from the value in all images and those in the draws."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,11 @@ class Difference(Interval):
 def intervals(measure: Measure, images: int, *, draws: int = DRAWS, seed: int = 0) -> dict[str, Interval]:
     """Return each metric of one model over its `images`, with its interval.
 
-    A metric that is not defined, in all images or in most draws, is left out. The interval is of the draws as they are:
-    average precision comes out a little higher in draws than in all images, so that its value may lie low in its
-    interval, or with thousands of images just below it.
+    A metric that is not defined, in all images or in most draws, is left out. The ends are corrected for the bias of
+    the draws (Efron and Tibshirani, chapter 14, without acceleration): average precision comes out a little higher in
+    draws than in all images. The value always lies in its interval.
     """
-    return {name: Interval(*found) for name, found in _drawn(measure, images, draws, seed).items()}
+    return {name: Interval(*found) for name, found in _drawn(measure, images, draws, seed, _corrected).items()}
 
 
 def differences(
@@ -61,7 +66,7 @@ def differences(
         one, other = first(weights), second(weights)
         return {name: other[name] - one[name] for name in one if name in other}
 
-    return {name: Difference(*found) for name, found in _drawn(apart, images, draws, seed).items()}
+    return {name: Difference(*found) for name, found in _drawn(apart, images, draws, seed, _percentiles).items()}
 
 
 def resample(random: np.random.Generator, draws: int, images: int) -> Floats:
@@ -71,15 +76,20 @@ def resample(random: np.random.Generator, draws: int, images: int) -> Floats:
     return np.bincount(chosen.ravel(), minlength=draws * images).reshape(draws, images).astype(np.float64)
 
 
-def _drawn(measure: Measure, images: int, draws: int, seed: int) -> dict[str, tuple[float, float, float]]:
+def _drawn(
+    measure: Measure, images: int, draws: int, seed: int, ends_of: Ends
+) -> dict[str, tuple[float, float, float]]:
     """Return of each metric its value in all images, and the ends of its interval."""
     values = measure(np.ones((1, images)))
     random = np.random.default_rng(seed)
     parts = [measure(resample(random, size, images)) for size in _chunks(draws, images)]
-    found = {name: _ends(np.concatenate([part[name] for part in parts])) for name in values}
-    return {
-        name: (float(values[name][0]), *ends) for name, ends in found.items() if ends and not np.isnan(values[name])
-    }
+    found = {}
+    for name in values:
+        value, drawn = float(values[name][0]), np.concatenate([part[name] for part in parts])
+        defined = drawn[~np.isnan(drawn)]
+        if not np.isnan(value) and len(defined) >= max(1, len(drawn) / 2):
+            found[name] = (value, *ends_of(value, defined))
+    return found
 
 
 def _chunks(draws: int, images: int) -> list[int]:
@@ -88,9 +98,14 @@ def _chunks(draws: int, images: int) -> list[int]:
     return [min(size, draws - start) for start in range(0, draws, size)]
 
 
-def _ends(drawn: Floats) -> tuple[float, float] | None:
-    defined = drawn[~np.isnan(drawn)]
-    if len(defined) < max(1, len(drawn) / 2):
-        return None
-    low, high = np.quantile(defined, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+def _percentiles(value: float, drawn: Floats) -> tuple[float, float]:
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
+
+
+def _corrected(value: float, drawn: Floats) -> tuple[float, float]:
+    normal, least = NormalDist(), 0.5 / len(drawn)
+    below = float(np.mean(drawn < value) + np.mean(drawn <= value)) / 2
+    bias, half = normal.inv_cdf(min(max(below, least), 1 - least)), normal.inv_cdf((1 + CONFIDENCE) / 2)
+    low, high = np.quantile(drawn, [normal.cdf(2 * bias - half), normal.cdf(2 * bias + half)])
+    return min(value, float(low)), max(value, float(high))

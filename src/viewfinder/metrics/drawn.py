@@ -15,7 +15,7 @@ from viewfinder.metrics.ranking import Floats, Ints
 
 Singles = NDArray[np.float32]
 
-MOST_RANKED = 2_000_000  # images times classes from which on the ROC AUC takes too long to draw again and again
+MOST_RANKED = 2_000_000  # images times classes from which on a ranking takes too long to draw again and again
 
 Measure = Callable[[Floats], dict[str, Floats]]
 """The metrics of one model: takes weights [draws, images], returns the value of each in each draw; NaN: not defined."""
@@ -29,8 +29,8 @@ def together(*measures: Measure) -> Measure:
 def classification(truth: ArrayLike, proba: ArrayLike) -> Measure:
     """Return the metrics of a classifier: class numbers `truth` [n], probabilities `proba` [n, k].
 
-    They are those of `classification.measure`, means over the classes that a draw has. Without the ROC AUC where there
-    are so many images and classes that it would take too long.
+    They are those of `classification.measure`, means over the classes that a draw has. Without the ROC AUC and the
+    average precision where there are so many images and classes that they would take too long.
     """
     truth, proba = np.asarray(truth, np.int64), np.asarray(proba, np.float64)
     actual = np.eye(proba.shape[1], dtype=bool)[truth]
@@ -42,7 +42,7 @@ def classification(truth: ArrayLike, proba: ArrayLike) -> Measure:
         _mean_of("log_loss", -np.log(chosen)),
     ]
     if proba.size <= MOST_RANKED:
-        measures.append(_roc_auc(truth, proba))
+        measures += [_roc_auc(truth, proba), _average_precision(truth, proba)]
     return together(*measures)
 
 
@@ -124,6 +124,45 @@ def _roc_auc(truth: Ints, proba: Floats) -> Measure:
         return {"roc_auc": masked_mean(np.nan_to_num(areas), ~np.isnan(areas))}
 
     return measured
+
+
+def _average_precision(truth: Ints, proba: Floats) -> Measure:
+    found = [_Found.of(column, truth == number) for number, column in enumerate(proba.T) if (truth == number).any()]
+
+    def measured(weights: Floats) -> dict[str, Floats]:
+        turned = columns(weights)
+        averages = np.stack([one.average_precision(turned) for one in found], axis=1)
+        return {"average_precision": masked_mean(np.nan_to_num(averages), ~np.isnan(averages))}
+
+    return measured
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One class against the rest: its images by descending score, and all images down to each of them.
+
+    `own` and `every` are summed from one distinct score that an image of the class has down to the next.
+    """
+
+    own: Sums
+    every: Sums
+
+    @classmethod
+    def of(cls, scores: Floats, positive: NDArray[np.bool_]) -> "_Found":
+        order = np.argsort(-scores, kind="stable")
+        ends = np.flatnonzero(np.append(scores[order][1:] != scores[order][:-1], True)) + 1
+        found = np.cumsum(positive[order], dtype=np.intp)[ends - 1]
+        more = np.diff(found, prepend=0) > 0
+        own, every = order[positive[order]], order
+        return cls(Sums.of_runs(own, found[more], len(scores)), Sums.of_runs(every, ends[more], len(scores)))
+
+    def average_precision(self, columns: Singles) -> Floats:
+        """Return the sum of precision over the steps of recall in each draw; NaN: not defined."""
+        steps = self.own(columns)
+        right, every = np.cumsum(steps, axis=1), np.cumsum(self.every(columns), axis=1)
+        total = np.einsum("dn,dn->d", steps, right / np.maximum(every, 1))
+        average: Floats = np.divide(total, right[:, -1], out=np.full(len(total), np.nan), where=right[:, -1] > 0)
+        return average
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from viewfinder.data.diagnostics import Diagnostic, grouped
 from viewfinder.design import Design, views
 from viewfinder.errors import RunError
 from viewfinder.events import AnyEvent
+from viewfinder.metrics.bootstrap import Interval
 from viewfinder.report import charts, parts, settings, summary
+from viewfinder.report.intervals import intervals
 from viewfinder.run import RunFolder, RunInfo
 from viewfinder.tasks import Task
 from viewfinder.words import plural
@@ -65,7 +67,8 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
     metric = task.metrics[design.metrics.optimize]
     learning = [] if evaluation else charts.learning(epochs, monitored, metric, info.best_epoch, design.training.warmup)
     told = [event for _, event in run.events() if event.type in ("diagnostic", "retry", "skipped")]
-    facts = summary.Facts(info, design, task, metric, epochs, judged, guessing, part, evaluation, told)
+    found = intervals(judged.answers, info.dataset.classes, judged.result.get("threshold")) if judged else {}
+    facts = summary.Facts(info, design, task, metric, epochs, judged, guessing, part, evaluation, told, found)
     return {
         "kind": "evaluation" if evaluation else "training",
         "title": f"{task.title}: {evaluation.name if evaluation else info.dataset.name}",
@@ -74,11 +77,13 @@ def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any
         "created": info.created,
         "summary": summary.sentences(facts),
         "notes": summary.notes(facts),
+        "doubts": summary.doubted(facts),
         "tiles": summary.tiles(facts),
         "judged_on": {"split": judged.split, "images": judged.images, "words": judged.words} if judged else None,
         "optimized": metric.name,
         "metrics": dict(judged.result["metrics"]) if judged else {},
-        "metric_rows": _metric_rows(task, part, judged, guessing),
+        "intervals": {name: [one.low, one.high] for name, one in found.items()},
+        "metric_rows": _metric_rows(task, part, judged, guessing, found),
         "guessing": guessing,
         "threshold": judged.result.get("threshold") if judged else info.threshold,
         "threshold_in_use": info.threshold,
@@ -127,7 +132,11 @@ def _finite(epochs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _metric_rows(
-    task: Task, part: parts.Part, judged: Judged | None, guessing: Mapping[str, Any] | None
+    task: Task,
+    part: parts.Part,
+    judged: Judged | None,
+    guessing: Mapping[str, Any] | None,
+    found: Mapping[str, Interval],
 ) -> list[dict[str, Any]]:
     if not judged:
         return []
@@ -137,6 +146,8 @@ def _metric_rows(
             "name": name,
             "title": known[name][0],
             "value": value,
+            "low": found[name].low if name in found else None,
+            "high": found[name].high if name in found else None,
             "explanation": known[name][1],
             "guessing": guessing["value"] if guessing and guessing["metric"] == name else None,
         }

@@ -1,7 +1,7 @@
 """What a report says first, in plain words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,8 @@ import polars as pl
 
 from viewfinder.design import Design
 from viewfinder.events import AnyEvent
+from viewfinder.metrics.bootstrap import Interval
+from viewfinder.report.doubts import doubts
 from viewfinder.report.parts import Part
 from viewfinder.run import RunInfo
 from viewfinder.tasks import Metric, Task
@@ -34,6 +36,7 @@ class Facts:
     part: Part
     evaluation: "Evaluation | None"
     told: Sequence[AnyEvent] = ()
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
 def sentences(facts: Facts) -> list[str]:
@@ -131,7 +134,16 @@ def notes(facts: Facts) -> list[str]:
         )
     if not facts.evaluation:
         said += _trouble(facts.told)
-    return [*said, *(facts.judged.result["notes"] if facts.judged else [])]
+    return [*said, *doubted(facts), *(facts.judged.result["notes"] if facts.judged else [])]
+
+
+def doubted(facts: Facts) -> list[str]:
+    """Return why the numbers deserve less trust than they seem to."""
+    if not facts.judged:
+        return []
+    result, copies = facts.judged.result, 0 if facts.evaluation else facts.info.near_copies or 0
+    accuracy = result["metrics"].get("accuracy")
+    return doubts(facts.judged.words, facts.judged.images, result["per_class"], accuracy, facts.guessing, copies)
 
 
 def _trouble(told: Sequence[AnyEvent]) -> list[str]:

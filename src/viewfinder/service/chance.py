@@ -3,16 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from viewfinder import tasks
-from viewfinder.metrics import bootstrap, drawn
+from viewfinder.metrics import bootstrap
 from viewfinder.metrics.bootstrap import Difference, Interval
-from viewfinder.metrics.detection import DEFAULT_THRESHOLD, image_counts
 from viewfinder.metrics.drawn import Measure
-from viewfinder.metrics.drawn_boxes import average_precisions
-from viewfinder.metrics.matching import Boxes
+from viewfinder.report import intervals as resampled
 from viewfinder.run import RunFolder
 from viewfinder.words import MOST_DIGITS, plural
 
@@ -23,7 +20,6 @@ BASIS = {
     "detection": "Paired bootstrap: {images}, drawn {draws:,} times with replacement. F1, precision and recall at each "
     "run's own threshold, boxes counted from IoU 0.5; average precision over all boxes.",
 }
-_BOXES = pl.List(pl.Struct({"bbox": pl.List(pl.Float64), "category": pl.String, "confidence": pl.Float64}))
 
 
 @dataclass(frozen=True)
@@ -45,32 +41,9 @@ class Judged:
         return Judged(self.run, self.answers.filter(pl.col("image").is_in(images.implode())))
 
     def measure(self) -> Measure:
-        """Return the metrics that can be measured anew in each draw; none where outputs are no numbers."""
-        classes = list(self.run.info().dataset.classes)
-        if "boxes_predicted" in self.answers.columns:
-            return self._of_boxes(classes)
-        number = {name: index for index, name in enumerate(classes)}
-        truth = np.array([number[label] for label in self.answers["label"]], np.int64)
-        proba = self.answers.select(f"proba_{name}" for name in classes).to_numpy()
-        return drawn.classification(truth, proba) if np.isfinite(proba).all() else drawn.together()
-
-    def _of_boxes(self, classes: list[str]) -> Measure:
-        """Return F1, precision and recall at the run's own threshold, and the average precisions."""
-        shape, told = (self.answers.height, len(classes)), self.run.info().threshold
-        truth, found = (_boxes(self.answers[name], classes) for name in ("boxes", "boxes_predicted"))
-        counts = image_counts(truth, found, *shape, DEFAULT_THRESHOLD if told is None else told)
-        return drawn.together(drawn.counts(*counts), average_precisions(truth, found, *shape))
-
-
-def _boxes(texts: pl.Series, classes: list[str]) -> Boxes:
-    """Return the boxes of each image, given as JSON; without lists and dicts, which would take much more memory."""
-    table = pl.DataFrame({"image": range(len(texts)), "box": texts.str.json_decode(_BOXES)})
-    rows = table.explode("box").drop_nulls("box").unnest("box")
-    number = pl.col("category").replace_strict(classes, range(len(classes)), default=None, return_dtype=pl.Int64)
-    rows = rows.with_columns(number.alias("class"), pl.col("confidence").fill_null(1.0)).drop_nulls("class")
-    xywh = np.column_stack([rows["bbox"].list.get(side).to_numpy() for side in range(4)])
-    image, category, confidence = (rows[name].to_numpy() for name in ("image", "class", "confidence"))
-    return Boxes(xywh, image, category, confidence)
+        """Return the metrics that can be measured anew in each draw; of boxes at the run's own threshold."""
+        info = self.run.info()
+        return resampled.measure(self.answers, info.dataset.classes, info.threshold)
 
 
 def intervals(run: RunFolder) -> dict[str, Interval]:
@@ -78,9 +51,8 @@ def intervals(run: RunFolder) -> dict[str, Interval]:
 
     Empty where there are too few images (under 30) or outputs are no numbers. Raise RunError when no epoch is finished.
     """
-    judged = Judged.of(run)
-    images = judged.answers.height
-    return bootstrap.intervals(judged.measure(), images) if images >= bootstrap.LEAST_IMAGES else {}
+    info = run.info()
+    return resampled.intervals(Judged.of(run).answers, info.dataset.classes, info.threshold)
 
 
 def against(first: RunFolder, other: RunFolder, names: tuple[str, str] = ("A", "B")) -> dict[str, Any]:

@@ -81,9 +81,9 @@ def prepare_dataset(
     start = starting_point(asked, chosen, download)
     resolved = resolve(start.design)
     info = _info(source or dataset.root, dataset, images, resolved, start, clock())
-    table = images.select("image", "split", dataset.target.column)
+    table, digests = images.select("image", "split", dataset.target.column), images.select("image", "sha256")
     run = RunFolder.create(
-        Path(out) if out is not None else free_folder("runs", dataset.name, clock()), resolved, info, table
+        Path(out) if out is not None else free_folder("runs", dataset.name, clock()), resolved, info, table, digests
     )
     diagnostics = (*left_out, *dataset.diagnostics)
     _tell(run, diagnostics, start, clock())

@@ -79,7 +79,7 @@ def prepare(
         weights=info.weights, weights_origin=info.weights_origin, substituted=info.substituted, choices=info.choices,
     )  # fmt: skip
     path = Path(out) if out is not None else free_folder("runs", info.dataset.name, now)
-    run = RunFolder.create(path, design, again, of.split())
+    run = RunFolder.create(path, design, again, of.split(), of.files())
     with run.locked():
         for found in _findings(of):
             run.append(found.model_copy(update={"time": now}))

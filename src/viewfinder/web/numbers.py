@@ -13,9 +13,9 @@ def metrics(report: dict[str, Any]) -> None:
     """Show each metric with what it says."""
     with card():
         heading(f"Metrics on {report['judged_on']['words']}", 2)
-        columns = {"title": "Metric", "text": "Value", "explanation": "What it says"}
-        rows = [{**one, "text": _score(one["value"])} for one in report["metric_rows"]]
-        table(columns, rows, right={"text"})
+        columns = {"title": "Metric", "text": "Value", "interval": "95 % interval", "explanation": "What it says"}
+        rows = [{**one, "text": _score(one["value"]), "interval": _interval(one)} for one in report["metric_rows"]]
+        table(columns, rows, right={"text", "interval"})
 
 
 def tables(report: dict[str, Any]) -> None:
@@ -33,6 +33,11 @@ def tables(report: dict[str, Any]) -> None:
 
 def _score(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    """Return the interval of a metric; a report of an earlier version has none."""
+    return f"{row['low']:.4f} – {row['high']:.4f}" if row.get("low") is not None else "–"
 
 
 def charts(report: dict[str, Any]) -> None:
