@@ -14,7 +14,7 @@ from viewfinder import catalogue, tasks
 from viewfinder.errors import DesignError, unknown
 
 Auto = Literal["auto"]
-DEVICES = "auto, cpu, cuda:0 (or another number), mps, xpu"
+DEVICES = "auto, cpu, cpu:2 (two processes), cuda:0, several as [cuda:0, cuda:1], mps, xpu"
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "adagrad", "adadelta", "adamw"]
 VIEWS = 4  # of each image, where what the frozen layers make of them is kept
 
@@ -212,7 +212,10 @@ class Training(Section):
 class Runtime(Section):
     """Where and how it is computed."""
 
-    devices: str = Field("auto", description="auto | cpu | cuda:0 | mps | xpu (the last two are not tested)")
+    devices: str = Field(
+        "auto",
+        description="auto | cpu | cpu:2 (two processes) | cuda:0 | [cuda:0, cuda:1] | mps | xpu; batch_size is of each",
+    )
     strict: bool = Field(
         False, description="Refuse to train when this machine does not have the device; else the CPU is used, and told"
     )
@@ -237,14 +240,24 @@ class Runtime(Section):
 
     @field_validator("devices", mode="before")
     @classmethod
-    def _one_device(cls, value: Any) -> Any:
-        if isinstance(value, list | tuple) and len(value) == 1:
-            value = value[0]
-        if isinstance(value, list | tuple) or re.fullmatch(r"cpu:\d+", str(value)):
-            raise ValueError(f"training on several devices ({value}) is not possible yet. Choose one: {DEVICES}")
-        if not re.fullmatch(r"auto|cpu|(cuda|xpu)(:\d+)?|mps", str(value)):
-            raise ValueError(f"'{value}' is not a device. Choose one: {DEVICES}")
-        return value
+    def _known_devices(cls, value: Any) -> Any:
+        """Take a list of devices as names with commas between them."""
+        names = [str(name) for name in value] if isinstance(value, list | tuple) else str(value).split(",")
+        names = [name.strip() for name in names]
+        known = r"cuda(:\d+)?" if len(names) > 1 else r"auto|cpu(:[1-9]\d?)?|(cuda|xpu)(:\d+)?|mps"
+        for name in names:
+            if not re.fullmatch(known, name):
+                several = " Several are possible of GPUs only." if len(names) > 1 else ""
+                raise ValueError(f"'{name}' is not a device.{several} Choose: {DEVICES}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"'{','.join(names)}' names a device twice. Each process has one of its own")
+        return ",".join(names)
+
+    @property
+    def processes(self) -> int:
+        """How many processes train together, each on a device of its own."""
+        kind, _, number = self.devices.partition(":")
+        return int(number) if kind == "cpu" and number else len(self.devices.split(","))
 
     @model_validator(mode="after")
     def _fit_the_device(self) -> Self:
@@ -342,7 +355,7 @@ def _keeps_features(design: Design) -> bool:
     runtime, training, row = design.runtime, design.training, catalogue.get(design.training.model)
     retrained = row.retrained_layers if training.retrained_layers == "auto" else training.retrained_layers
     apart = tasks.get(design.task).frozen_apart and retrained < len(row.layers) and training.weights != "none"
-    return apart and runtime.engine != "torch" and runtime.devices in ("auto", "cpu")
+    return apart and runtime.engine != "torch" and runtime.devices.startswith(("auto", "cpu"))
 
 
 def resolve(design: Design) -> Design:

@@ -112,7 +112,12 @@ class ModelInfo(BaseModel):
 
 
 class RunFolder:
-    """A run's folder, open for reading; the trainer, holder of the lock, also writes."""
+    """A run's folder, open for reading; the trainer, holder of the lock, also writes.
+
+    `leads` is false for a process that trains with another one, which writes.
+    """
+
+    leads = True
 
     def __init__(self, path: Path) -> None:
         self.path = path

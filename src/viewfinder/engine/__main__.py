@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from viewfinder.engine import compiler
@@ -20,6 +21,8 @@ def main(arguments: list[str]) -> int:
         return serve()
     command, folder = arguments[0], Path(arguments[1])
     try:
+        if command == "rank":
+            return rank(folder)
         return train(folder) if command == "train" else answer(command, folder)
     except (InputError, TrainingError) as error:
         sys.stderr.write(f"{error}\n")
@@ -34,13 +37,34 @@ def train(folder: Path) -> int:
     from viewfinder.run import RunFolder
 
     run = RunFolder.open(folder)
-    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: run.request_stop())
+    on_signals(run.request_stop)
+    processes = run.design().runtime.processes
+    if processes > 1:
+        from viewfinder.engine import device, parallel
+
+        processes = device.resolve(run.design().runtime).processes  # fewer, where devices are missing
+    if processes > 1:
+        return 130 if parallel.train(run, processes) == "stopped" else 0
     from viewfinder.engine.loop import train  # takes a second
 
     return 130 if train(run) == "stopped" else 0
+
+
+def rank(folder: Path) -> int:
+    """Train the run of a folder together with other processes."""
+    from viewfinder.engine import parallel
+    from viewfinder.run import RunFolder
+
+    on_signals(lambda: parallel.ask_to_stop(RunFolder.open(folder)))
+    return parallel.rank(folder)
+
+
+def on_signals(act: Callable[[], object]) -> None:
+    """Act when the system or a terminal tells this process to end, instead of ending at once."""
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: act())
 
 
 def answer(command: str, folder: Path) -> int:

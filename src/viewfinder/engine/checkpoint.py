@@ -12,7 +12,7 @@ from viewfinder.engine.telling import Clock
 from viewfinder.errors import RunError
 from viewfinder.run import RunFolder
 
-FILE = "state.pt"
+FILE, LACK = "state.pt", "together"
 FIRST_S, MOST_S, SHARE = 30.0, 180.0, 0.01
 
 
@@ -55,6 +55,8 @@ class Checkpoint:
 
     def save(self) -> None:
         """Replace the checkpoint in one step: the earlier one stays until this one is on the disk."""
+        if not self._run.leads:
+            return
         began = self._clock()
         state = {"network": self._network.state_dict(), **self._steps.state(), "progress": asdict(self._progress)}
         folder = self._run.path / "checkpoint"
@@ -81,14 +83,30 @@ def restored(run: RunFolder, network: nn.Module, steps: Steps) -> Progress:
                 f"The run '{run.path}' has lost its checkpoint ('{path}'), so it cannot go on. Its model can be used; "
                 "`viewfinder train` starts a new run."
             )
-        return Progress()
+        return _fitting(run, Progress())
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(state["network"])
         steps.restore(state)
-        return Progress(**state["progress"])
+        return _fitting(run, Progress(**state["progress"]))
     except Exception as error:
         raise RunError(
             f"The checkpoint '{path}' is damaged ({type(error).__name__}), so the run cannot go on. Its model can be "
             "used; `viewfinder train` starts a new run."
         ) from error
+
+
+def note_lack(run: RunFolder, together: int) -> None:
+    """Note how many images at a time fit into memory, for processes that start again from the last checkpoint."""
+    folder = run.path / "checkpoint"
+    folder.mkdir(exist_ok=True)
+    replace(folder / LACK, lambda file: file.write(str(together).encode()))
+
+
+def _fitting(run: RunFolder, progress: Progress) -> Progress:
+    """Return the progress with no more images at a time than were noted to fit into memory."""
+    path = run.path / "checkpoint" / LACK
+    if path.is_file():
+        noted = int(path.read_text(encoding="ascii"))
+        progress.together = min(progress.together or noted, noted)
+    return progress

@@ -10,6 +10,7 @@ from viewfinder import tasks
 from viewfinder.catalogue import Model
 from viewfinder.design import Design, Runtime, views
 from viewfinder.engine import device
+from viewfinder.engine.group import Group
 from viewfinder.engine.machine import Machine, Measure, Way
 from viewfinder.engine.trials import Trials
 from viewfinder.run import Choices, RunFolder
@@ -19,14 +20,25 @@ Tell = Callable[[str], None]
 
 
 def settle(
-    run: RunFolder, asked: Runtime, design: Design, row: Model, home: Path, tell: Tell, measure: Measure | None = None
+    run: RunFolder,
+    asked: Runtime,
+    design: Design,
+    row: Model,
+    home: Path,
+    tell: Tell,
+    measure: Measure | None = None,
+    group: Group | None = None,
 ) -> tuple[Design, Choices]:
     """Choose what a run computes with; return its design with that, and the choices.
 
     `design` has this machine's defaults for what `asked` leaves open; what it fixes is never measured. What is measured
     is kept below `home`. A run that goes on keeps what it began with, whatever this machine would choose now. Both are
-    written to the run's folder, and torch gets its threads; `tell` is told what is worth a sentence.
+    written to the run's folder, and torch gets its threads; `tell` is told what is worth a sentence. Processes that
+    train in a group share the threads of the machine, by what the leading one chose.
     """
+    group = group or Group()
+    if not run.leads:
+        group.wait()
     info = run.info()
     choices = info.choices or _defaults(design.runtime)
     if not info.choices and not info.started:  # one that began before there were choices had the defaults
@@ -37,7 +49,9 @@ def settle(
     design = design.model_copy(update={"runtime": design.runtime.model_copy(update={"views": views(design)})})
     run.write_design(design)
     run.update(choices=choices.model_dump())
-    return design, _fitting(choices, tell)
+    if run.leads:
+        group.wait()
+    return design, _fitting(choices, tell, group.size)
 
 
 def _defaults(runtime: Runtime) -> Choices:
@@ -49,7 +63,7 @@ def _measured(
     default: Choices, asked: Runtime, design: Design, row: Model, machine: Machine, trials: Trials
 ) -> Choices:
     """Return the choices of a new run: the defaults, but for what is clearly faster on this machine."""
-    if design.runtime.devices != "cpu":
+    if not design.runtime.devices.startswith("cpu"):
         return default
     engine, precision, threads, streams = default.engine, default.precision, default.threads, default.streams
     if asked.precision == "auto" and precision == "bf16":  # the processor computes in both
@@ -82,14 +96,15 @@ def _is_apart(design: Design, row: Model) -> bool:
     return tasks.get(design.task).frozen_apart and int(design.training.retrained_layers) < len(row.layers)
 
 
-def _fitting(choices: Choices, tell: Tell) -> Choices:
-    """Give torch its threads, and return the choices with no more of them than there are cores."""
+def _fitting(choices: Choices, tell: Tell, processes: int) -> Choices:
+    """Give torch its threads, and return the choices with no more of them than there are cores for each process."""
     most = max(device.cores(), torch.get_num_threads())  # more than cores only where the environment says so
     if choices.threads > most:
         tell(
             f"This run began with {choices.threads} threads, but this machine has {most}: from here on its numbers may "
             "differ in the last digits from those of a run that stayed on its first machine."
         )
-    fitting = {"threads": min(choices.threads, most), "streams": min(choices.streams, device.cores())}
+    threads, streams = min(choices.threads, most), min(choices.streams, device.cores())
+    fitting = {"threads": max(1, threads // processes), "streams": max(1, streams // processes)}
     torch.set_num_threads(fitting["threads"])
     return choices.model_copy(update=fitting)

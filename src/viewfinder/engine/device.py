@@ -22,18 +22,23 @@ def resolve(runtime: Runtime) -> Runtime:
 
     Raises DesignError for a device that is not there, if the section is strict.
     """
-    device = choose(runtime.devices)
-    if runtime.strict and runtime.devices != "auto" and not available(torch.device(runtime.devices)):
+    there = runtime.devices == "auto" or all(available(torch.device(name)) for name in runtime.devices.split(","))
+    if runtime.strict and not there:
         raise DesignError(
             f"runtime.devices: there is no '{runtime.devices}' on this machine, and runtime.strict is true. Choose "
             "auto or cpu, or leave runtime.strict at false: then the CPU is used."
         )
+    devices = runtime.devices if there else "cpu"
+    devices = str(choose(devices)) if devices == "auto" else devices
+    device = own(devices, 0)
     precision = _precision(runtime.precision, device)
-    workers = min(MAX_WORKERS, max(1, cores() - 1)) if runtime.workers == "auto" else runtime.workers
+    workers = runtime.workers
+    if workers == "auto":
+        workers = min(MAX_WORKERS, max(1, (cores() - 1) // Runtime(devices=devices).processes))
     engine = runtime.engine
     if engine == "auto":
         engine = "openvino" if device.type == "cpu" and find_spec("openvino") else "torch"
-    changes = {"devices": str(device), "precision": precision, "workers": workers, "engine": engine}
+    changes = {"devices": devices, "precision": precision, "workers": workers, "engine": engine}
     return runtime.model_copy(update=changes)
 
 
@@ -53,6 +58,12 @@ def has_bf16(device: torch.device) -> bool:
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch
     return device.type == "cpu" and bool(capabilities.get("avx512_bf16"))
+
+
+def own(devices: str, rank: int) -> torch.device:
+    """Return the device of a process of a run, by its rank."""
+    names = devices.split(",")
+    return torch.device("cpu" if devices.startswith("cpu") else names[rank])
 
 
 def choose(wanted: str) -> torch.device:

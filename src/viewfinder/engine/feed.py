@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from torch import nn
 
 from viewfinder import tasks
@@ -12,9 +14,9 @@ from viewfinder.catalogue import Model
 from viewfinder.design import Design, views
 from viewfinder.engine import layers
 from viewfinder.engine.examples import Item, Load, Loader, Made, Recipe
-from viewfinder.engine.features import FeatureLoader
+from viewfinder.engine.features import NO_PIXELS, FeatureLoader
 from viewfinder.engine.graphs import Graph
-from viewfinder.engine.task import TaskEngine
+from viewfinder.engine.task import Batch, TaskEngine
 
 CONVERSION_S = 15  # what the largest model may take
 Say = Callable[[str], None]
@@ -108,6 +110,17 @@ class Feed:
     def each(self, function: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
         """Yield what a function makes of each item, in the processes that load images."""
         return self._loader.each(function, items)
+
+    def blank(self) -> Batch:
+        """Return a batch of one black image, for a process that has none in a step that all take together."""
+        size = int(self.design.training.input_size)
+        item = Item(Image.new("RGB", (size, size)), "", (0,), () if self._task.keep_statistics else None)
+        example = self._task.recipe().load(item)
+        if self._graphs:
+            graph, half = self._graphs[str(self.design.runtime.precision)], self.design.runtime.precision == "bf16"
+            features = np.zeros(graph.shape, np.uint16 if half else np.float32)
+            example = replace(example, pixels=NO_PIXELS, features=features)
+        return self._task.batch([example])
 
     def judging_network(self) -> nn.Module:
         """Return what judges images now; it does not follow what is learned later."""

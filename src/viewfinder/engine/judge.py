@@ -57,6 +57,18 @@ def judge(
     return Judgement(loss, task.table(names, outputs), unreadable)
 
 
+def merged(parts: Sequence[Judgement], order: pl.Series) -> Judgement:
+    """Return what several processes judged as one; `order` are the names of all images."""
+    if len(parts) == 1:
+        return parts[0]
+    counts = [part.predictions.height for part in parts]
+    losses = [part.loss * count for part, count in zip(parts, counts, strict=True) if count]
+    together = pl.concat([part.predictions for part in parts if part.predictions.height] or [parts[0].predictions])
+    predictions = order.rename("image").to_frame().join(together, on="image", maintain_order="left")
+    unreadable = [example for part in parts for example in part.unreadable]
+    return Judgement(sum(losses) / sum(counts) if losses else math.nan, predictions, unreadable)
+
+
 def _judged(network: nn.Module, task: TaskEngine, group: list[Example], precision: str) -> tuple[float, list[Any]]:
     """Return the mean loss of examples and what the network says of each; of half of them, where memory lacks."""
     try:

@@ -28,9 +28,16 @@ class Steps:
         return self.take_in_parts(network, [(1.0, loss)], rate)
 
     def take_in_parts(
-        self, network: nn.Module, parts: Iterable[tuple[float, Callable[[], Tensor]]], rate: float
+        self,
+        network: nn.Module,
+        parts: Iterable[tuple[float, Callable[[], Tensor]]],
+        rate: float,
+        agreed: Callable[[float], float] = float,
     ) -> float:
-        """Take one step over the sum of losses, each times its share; only one of them needs memory at a time."""
+        """Take one step over the sum of losses, each times its share; only one of them needs memory at a time.
+
+        `agreed` returns the loss of all processes for that of this one: they all take the step, or none does.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
@@ -42,6 +49,7 @@ class Steps:
             read = self._reading(value)
             torch.autograd.backward(self.scaler.scale(value))
             total += read()
+        total = agreed(total)
         if math.isfinite(total):
             self._apply()
         return total
@@ -76,6 +84,10 @@ class Steps:
         self.scaler.update()
 
 
-def step_seed(seed: int, epoch: int, step: int) -> int:
-    """Return the seed of torch's generator for one optimizer step: dropout, stochastic depth and samplers."""
-    return int(np.random.SeedSequence([seed, epoch, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def step_seed(seed: int, epoch: int, step: int, rank: int = 0) -> int:
+    """Return the seed of torch's generator for one optimizer step: dropout, stochastic depth and samplers.
+
+    Of processes that train together, each has its own, by its `rank`.
+    """
+    words = [seed, epoch, step, rank] if rank else [seed, epoch, step]
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))

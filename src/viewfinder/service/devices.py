@@ -34,7 +34,7 @@ def devices() -> list[Device]:
 
 def missing(wanted: str) -> str | None:
     """Return a sentence for a device of a design that this machine has not, as far as is known; None otherwise."""
-    if wanted in ("auto", "cpu") or _is_there(wanted):
+    if wanted == "auto" or wanted.startswith("cpu") or all(_is_there(name) for name in wanted.split(",")):
         return None
     return f"There is no {wanted} on this machine: the CPU will be used."
 

@@ -132,7 +132,7 @@ def on_cpu(design: Design) -> bool:
     devices = design.runtime.devices
     if devices == "auto":
         return shutil.which("nvidia-smi") is None
-    return devices == "cpu" or missing(devices) is not None
+    return devices.startswith("cpu") or missing(devices) is not None
 
 
 def measured_speed(seconds: float = 0.1, size: int = 768) -> float:
@@ -179,7 +179,7 @@ def _memory_mb(row: Model, design: Design) -> float:
     values = (learning * LEARNING_BYTES + frozen * (APART_BYTES if _apart(design) else FROZEN_BYTES)) / 1e6
     streams = _cores() * STREAM_MB * (int(training.input_size) / 224) ** 2 if _apart(design) else 0.0
     image = _learning_gflop(row, training) * _effort(row, training) * efficiency_of(row).mb_per_gflop
-    return BASE_MB + values + streams + int(training.batch_size) * image
+    return design.runtime.processes * (BASE_MB + values + int(training.batch_size) * image) + streams
 
 
 def _range(seconds: float) -> tuple[float, float]:

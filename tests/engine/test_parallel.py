@@ -1,0 +1,175 @@
+"""Training with several processes, as the product starts them: what they make together, and how they end."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from runs import rows, same_tensors, told, weights
+from viewfinder.engine import build, loop, parallel
+from viewfinder.engine.group import Group
+from viewfinder.errors import TrainingError
+from viewfinder.service import launch
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="processes are looked up as on Linux and macOS"),
+]
+STEADY = {"training.retrained_layers": 0, "split.test_ratio": 0.3, "training.epochs": 2}  # 21 images to learn from
+RANK = """
+import sys
+from viewfinder.engine import build
+from viewfinder.engine.__main__ import main
+make = build.network
+
+def without_dropout(*arguments):
+    network = make(*arguments)
+    for module in network.modules():
+        module.p = 0.0 if "Dropout" in type(module).__name__ else getattr(module, "p", None)
+    return network
+
+build.network = without_dropout
+sys.exit(main(["rank", sys.argv[1]]))
+"""
+
+
+def processes_of(run):
+    """Return the processes whose command names a run."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(run.path).encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # it ended meanwhile
+            continue
+    return found
+
+
+def ranks_of(run):
+    return [pid for pid in processes_of(run) if b"rank" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def gone(run, within_s=15):
+    """Return whether no process of a run is left, some seconds later."""
+    end = time.monotonic() + within_s
+    while processes_of(run) and time.monotonic() < end:
+        time.sleep(0.1)
+    return not processes_of(run)
+
+
+class At(launch.Silent):
+    """Acts once, at the n-th event of a kind."""
+
+    def __init__(self, kind, count, act):
+        self.kind, self.left, self.act = kind, count, act
+
+    def event(self, event):
+        self.left -= event.type == self.kind
+        if not self.left:
+            self.left = -1
+            self.act()
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 5), (2, 7), (3, 7), (3, 2)])
+def test_shares_are_even_and_complete(size, count):
+    groups = [Group() for _ in range(size)]
+    for rank, group in enumerate(groups):
+        group.rank, group.size = rank, size
+    shares = [group.share(range(count)) for group in groups]
+    assert [one for share in shares for one in share] == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert sorted(one for group in groups for one in group.each_nth(range(count))) == list(range(count))
+
+
+def test_two_processes_are_one_with_twice_the_batch(queued, colors, tmp_path, monkeypatch):
+    """Batch norms frozen, no dropout; the last of 21 images is a step of its own, with nothing for one process."""
+    script = tmp_path / "rank.py"
+    script.write_text(RANK, encoding="utf-8")
+    monkeypatch.setattr(parallel, "COMMAND", ("-P", str(script)))
+    make = build.network
+
+    def without_dropout(*arguments):
+        network = make(*arguments)
+        for module in network.modules():
+            if "Dropout" in type(module).__name__:
+                module.p = 0.0
+        return network
+
+    monkeypatch.setattr(build, "network", without_dropout)
+    one, two = (
+        queued(colors, {**STEADY, "training.batch_size": batch, "runtime.devices": devices, "runtime.views": 0})
+        for batch, devices in ((10, "cpu"), (5, "cpu:2"))
+    )
+    loop.train(one)
+    assert parallel.train(two, 2) == "finished"
+    assert [event.steps for event in told(two, "started")] == [3] == [told(one, "started")[0].steps]
+    for ours, theirs in zip(rows(two), rows(one), strict=True):
+        assert ours.keys() == theirs.keys()
+        assert list(ours.values()) == pytest.approx(list(theirs.values()), abs=1e-4)
+    for name, tensor in weights(one).items():
+        assert torch.allclose(weights(two)[name], tensor, atol=1e-5), name
+    ours, theirs = two.predictions(), one.predictions()
+    assert ours["image"].equals(theirs["image"])
+    numbers = [name for name in ours.columns if name.startswith("proba_")]
+    assert np.allclose(ours.select(numbers).to_numpy(), theirs.select(numbers).to_numpy(), atol=1e-4)
+    info = two.info()
+    assert (info.status, info.device) == ("finished", "cpu:2")
+    assert "2 processes" in info.device_name
+    assert gone(two)
+
+
+def test_a_stopped_training_of_two_processes_goes_on_as_if_it_had_not(queued, colors):
+    settings = {"training.epochs": 4, "training.batch_size": 4, "runtime.devices": "cpu:2"}
+    whole, run = queued(colors, settings), queued(colors, settings)
+    launch.train(whole)
+    with pytest.raises(KeyboardInterrupt):
+        launch.train(run, At("epoch", 1, run.request_stop))
+    assert run.info().status == "stopped"
+    assert 0 < run.epochs().height < 4
+    assert gone(run)
+    launch.train(run)
+    assert rows(run) == rows(whole)
+    assert same_tensors(weights(run), weights(whole))
+    assert run.predictions().equals(whole.predictions())
+    assert any("Batch norms that learn" in note.message for note in told(run, "note"))
+
+
+def test_a_dying_process_ends_the_run_and_leaves_none_behind(queued, colors):
+    run = queued(colors, {"training.epochs": 300, "training.batch_size": 4, "runtime.devices": "cpu:2"})
+
+    def kill():
+        os.kill(max(ranks_of(run)), signal.SIGKILL)
+
+    with pytest.raises(TrainingError, match="processes that train together ended"):
+        launch.train(run, At("epoch", 1, kill))
+    assert run.info().status == "failed"
+    assert gone(run)
+    done = run.epochs().height
+    with pytest.raises(KeyboardInterrupt):
+        launch.train(run, At("epoch", 1, run.request_stop))
+    assert run.epochs().height > done >= 1
+
+
+def test_processes_end_with_their_launcher(queued, colors):
+    run = queued(colors, {"training.epochs": 300, "training.batch_size": 4, "runtime.devices": "cpu:2"})
+
+    def kill():
+        launcher = next(pid for pid in processes_of(run) if pid not in ranks_of(run))
+        os.kill(launcher, signal.SIGKILL)
+
+    with pytest.raises(TrainingError, match="killed"):
+        launch.train(run, At("epoch", 1, kill))
+    assert gone(run)
+
+
+def test_detection_with_two_processes(queued, squares):
+    run = queued(squares, {"training.epochs": 1, "training.batch_size": 2, "runtime.devices": "cpu:2"})
+    launch.train(run)
+    counts = run.info().dataset.counts
+    assert run.info().status == "finished"
+    assert run.predictions()["image"].n_unique() == run.predictions().height == counts["test"]
+    assert told(run, "started")[0].steps == -(-counts["train"] // 4)
