@@ -222,6 +222,23 @@ def test_the_monitored_split():
     assert of("split.validation_ratio=0.1").monitored_split == "validation"
 
 
+@pytest.mark.parametrize(
+    ("given", "kept", "processes"),
+    [
+        ("auto", "auto", 1),
+        ("cpu", "cpu", 1),
+        ("cpu:3", "cpu:3", 3),
+        (["cuda:0"], "cuda:0", 1),
+        (["cuda:0", "cuda:1"], "cuda:0,cuda:1", 2),
+        ("cuda:0, cuda:2", "cuda:0,cuda:2", 2),
+    ],
+)
+def test_devices(given, kept, processes):
+    runtime = design_file.parse({"runtime": {"devices": given}}).runtime
+    assert (runtime.devices, runtime.processes) == (kept, processes)
+    assert design_file.parse({"runtime": {"devices": kept}}).runtime == runtime
+
+
 def test_classes_to_learn():
     found = ("bird", "cat", "dog")
     assert require_classes(of(), found) == found
@@ -238,7 +255,10 @@ def test_classes_to_learn():
         ({"runtime": {"seed": 2**32}}, "runtime.seed"),
         ({"split": {"seed": 2**64}}, "split.seed"),
         ({"training": {"batch_size": 10**12}}, "training.batch_size"),
-        ({"runtime": {"devices": ["cuda:0", "cuda:1"]}}, "several devices"),
+        ({"runtime": {"devices": ["cuda:0", "cuda:0"]}}, "names a device twice"),
+        ({"runtime": {"devices": ["cpu", "cuda:1"]}}, "of GPUs only"),
+        ({"runtime": {"devices": "cpu:0"}}, "'cpu:0' is not a device"),
+        ({"runtime": {"devices": []}}, "is not a device"),
         ({"runtime": {"devices": "xpu:0", "precision": "fp16"}}, "for NVIDIA GPUs"),
         ({"runtime": {"devices": "tpu"}}, "xpu"),
     ],

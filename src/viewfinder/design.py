@@ -245,7 +245,7 @@ class Runtime(Section):
         names = [str(name) for name in value] if isinstance(value, list | tuple) else str(value).split(",")
         names = [name.strip() for name in names]
         known = r"cuda(:\d+)?" if len(names) > 1 else r"auto|cpu(:[1-9]\d?)?|(cuda|xpu)(:\d+)?|mps"
-        for name in names:
+        for name in names or [""]:
             if not re.fullmatch(known, name):
                 several = " Several are possible of GPUs only." if len(names) > 1 else ""
                 raise ValueError(f"'{name}' is not a device.{several} Choose: {DEVICES}")

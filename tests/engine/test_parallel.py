@@ -28,8 +28,7 @@ make = build.network
 
 def without_dropout(*arguments):
     network = make(*arguments)
-    for module in network.modules():
-        module.p = 0.0 if "Dropout" in type(module).__name__ else getattr(module, "p", None)
+    network.drop_rate = 0.0
     return network
 
 build.network = without_dropout
@@ -94,9 +93,7 @@ def test_two_processes_are_one_with_twice_the_batch(queued, colors, tmp_path, mo
 
     def without_dropout(*arguments):
         network = make(*arguments)
-        for module in network.modules():
-            if "Dropout" in type(module).__name__:
-                module.p = 0.0
+        network.drop_rate = 0.0
         return network
 
     monkeypatch.setattr(build, "network", without_dropout)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -47,6 +48,10 @@ class Classification:
             Item(absolute(root, image), image, (number[label],) if label in number else (), None, place, sha256)
             for place, (image, label, sha256) in enumerate(zip(rows["image"], labels, digests(rows), strict=True))
         ]
+
+    def labelled(self, image: Image.Image) -> Item:
+        """Return an image of the first class."""
+        return Item(image, "", (0,))
 
     def balance(self, items: Sequence[Item]) -> None:
         """Weigh each class by images / (classes × its images), as scikit-learn's "balanced" does."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 
@@ -54,6 +55,10 @@ class Detection:
                 Item(absolute(root, image), image, tuple(number[b["category"]] for b in boxes), corners, place, sha256)
             )
         return items
+
+    def labelled(self, image: Image.Image) -> Item:
+        """Return an image without objects."""
+        return Item(image, "", (), ())
 
     def balance(self, items: Sequence[Item]) -> None:
         """Refuse: the task's row says that its loss cannot weigh classes."""

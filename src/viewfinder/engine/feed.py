@@ -114,8 +114,7 @@ class Feed:
     def blank(self) -> Batch:
         """Return a batch of one black image, for a process that has none in a step that all take together."""
         size = int(self.design.training.input_size)
-        item = Item(Image.new("RGB", (size, size)), "", (0,), () if self._task.keep_statistics else None)
-        example = self._task.recipe().load(item)
+        example = self._task.recipe().load(self._task.labelled(Image.new("RGB", (size, size))))
         if self._graphs:
             graph, half = self._graphs[str(self.design.runtime.precision)], self.design.runtime.precision == "bf16"
             features = np.zeros(graph.shape, np.uint16 if half else np.float32)

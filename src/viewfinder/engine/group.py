@@ -1,5 +1,6 @@
 """The processes that train one run together, each on a device of its own; most runs have one."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
@@ -39,6 +40,9 @@ class Group:
 
     def wait(self) -> None:
         """Wait until all processes are here."""
+
+    def follow(self, network: nn.Module) -> None:
+        """Give the network the leading process's statistics of batch norms, which are the model's."""
 
     def joined(self, network: nn.Module) -> nn.Module:
         """Return the network whose gradients are the mean over all processes."""
@@ -80,12 +84,19 @@ class Together(Group):
         """Wait until all processes are here."""
         self._distributed.barrier()
 
+    def follow(self, network: nn.Module) -> None:
+        """Give the network the leading process's statistics of batch norms, which are the model's."""
+        for buffer in network.buffers():
+            self._distributed.broadcast(buffer, 0)
+
     def joined(self, network: nn.Module) -> nn.Module:
         """Return the network whose gradients are the mean over all processes; batch norms keep their own statistics.
 
         On GPUs `synchronised` batch norms share theirs.
         """
-        return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # what takes its place is not in torch 2.9
+            return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
 
     def apart(self, network: nn.Module) -> AbstractContextManager[Any]:
         """Leave the gradients of a forward pass to this process, to be added to those of the next one."""

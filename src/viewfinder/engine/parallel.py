@@ -75,7 +75,7 @@ def _launched(run: RunFolder, processes: int) -> Any:
 
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=processes, run_id=run.path.name, max_restarts=0,
-        rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="localhost", signals_to_handle="",
+        rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="localhost", signals_to_handle="SIGQUIT",
     )  # fmt: skip
     try:
         elastic_launch(config, sys.executable)(*COMMAND, str(run.path))

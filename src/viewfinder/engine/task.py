@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import polars as pl
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from viewfinder import tasks
@@ -58,6 +59,9 @@ class TaskEngine(Protocol):
 
     def items(self, root: Path, rows: pl.DataFrame) -> list[Item]:
         """Return the rows of split.parquet as items to load."""
+
+    def labelled(self, image: Image.Image) -> Item:
+        """Return an image as an item to learn from, whatever it shows."""
 
     def balance(self, items: Sequence[Item]) -> None:
         """Weigh the classes in the loss by their rarity among the items."""

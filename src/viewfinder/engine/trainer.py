@@ -310,6 +310,7 @@ class Trainer:
                 self.tell(events.Evaluating, split=split, done=done, images=images)
 
         items = self.group.each_nth(self._items(split))
+        self.group.follow(self.network)
         network, load = self.feed.judging_network(), self.feed.judging(split, items)
         try:
             part = judge(network, self.task, items, load, progress, self.feed.judged_with[0])
