@@ -4,8 +4,11 @@ from functools import lru_cache
 from pathlib import Path
 from statistics import median
 
+import polars as pl
+
 from viewfinder import catalogue
 from viewfinder.catalogue import Model
+from viewfinder.design import views
 from viewfinder.errors import ViewfinderError
 from viewfinder.run import RunFolder
 from viewfinder.service.estimate import efficiency_of, estimate, measured_speed
@@ -50,9 +53,12 @@ def _taken(path: Path, state: str) -> tuple[Model, float] | None:
         return None
     if not epochs.height or design.runtime.devices not in ("auto", "cpu"):  # a GPU says nothing of the CPU
         return None
+    later = epochs.filter(pl.col("epoch") > views(design)) if views(design) else epochs
+    if not later.height:  # all of its epochs drew views, as those of a run that keeps none
+        design = design.model_copy(update={"runtime": design.runtime.model_copy(update={"views": 0})})
     expected = estimate(design, counts["train"], 0, speed=_speed).seconds_per_epoch
     if expected is None:
         return None
     middle = (expected[0] * expected[1]) ** 0.5
-    factor = float(median(epochs["seconds"])) / middle
+    factor = float(median((later if later.height else epochs)["seconds"])) / middle
     return catalogue.get(design.training.model), min(max(factor, BOUNDS[0]), BOUNDS[1])
