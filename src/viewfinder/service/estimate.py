@@ -82,6 +82,8 @@ def estimate(
     may_end_early, memory = training.early_stopping.enabled, _memory_mb(row, design)
     if not on_cpu(design):
         return Estimate(epochs, may_end_early, None, None, memory)
+    if missing(design.runtime.devices):
+        design = design.model_copy(update={"runtime": design.runtime.model_copy(update={"devices": "cpu"})})
     of_machine = (speed or measured_speed)()
     train, judge = (_seconds(row, design, passes, of_machine) for passes in (PASSES, 1))
     decoding = (train_images + judged_images) * DECODE_MS / _cores() / 1000

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from viewfinder import design_file, tasks
-from viewfinder.design import Design, resolve
+from viewfinder.design import Design, resolve, views
 from viewfinder.errors import InputError
 from viewfinder.run import RunFolder, RunInfo
 from viewfinder.service.library import analyses, names, runs
@@ -82,6 +82,12 @@ def duplicate(library: Library, run: Run, name: str = "") -> Analysis:
     return analyses.create(library, dataset, named, values)
 
 
+def _is_auto(design: Design) -> bool:
+    """Return whether a resolved design draws as many views as it would by default."""
+    auto = design.runtime.model_copy(update={"views": "auto"})
+    return design.runtime.views == views(design.model_copy(update={"runtime": auto}))
+
+
 def chosen(design: Design) -> dict[str, Any]:
     """Return the values of a resolved design that differ from the defaults, nested as in a design file."""
     training = design.training
@@ -93,6 +99,6 @@ def chosen(design: Design) -> dict[str, Any]:
     plain = {name: pair for name, pair in plain.items() if name in CHOICES}
     values: dict[str, Any] = {}
     for name, (value, _) in {**plain, **differing}.items():
-        if name not in MACHINE and value is not None:
+        if name not in MACHINE and value is not None and not (name == "runtime.views" and _is_auto(design)):
             values = analyses.with_value(values, name, value)
     return values
