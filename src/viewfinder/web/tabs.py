@@ -115,6 +115,7 @@ def runtime(editing: Editing) -> None:
         heading("Where and how it is computed", 2)
         editing.setting("runtime.devices")
         _device_warning(editing)
+        editing.setting("runtime.strict", "Only on this device")
         editing.setting("runtime.precision")
         if tasks.get(editing.dataset.task).frozen_apart:
             _engine(editing)
