@@ -120,13 +120,13 @@ def test_two_processes_are_one_with_twice_the_batch(queued, colors, tmp_path, mo
 
 
 def test_a_stopped_training_of_two_processes_goes_on_as_if_it_had_not(queued, colors):
-    settings = {"training.epochs": 4, "training.batch_size": 4, "runtime.devices": "cpu:2"}
+    settings = {"training.epochs": 2, "training.batch_size": 4, "runtime.devices": "cpu:2"}
     whole, run = queued(colors, settings), queued(colors, settings)
     launch.train(whole)
     with pytest.raises(KeyboardInterrupt):
         launch.train(run, At("epoch", 1, run.request_stop))
     assert run.info().status == "stopped"
-    assert 0 < run.epochs().height < 4
+    assert run.epochs().height == 1
     assert gone(run)
     launch.train(run)
     assert rows(run) == rows(whole)
@@ -145,10 +145,8 @@ def test_a_dying_process_ends_the_run_and_leaves_none_behind(queued, colors):
         launch.train(run, At("epoch", 1, kill))
     assert run.info().status == "failed"
     assert gone(run)
-    done = run.epochs().height
-    with pytest.raises(KeyboardInterrupt):
-        launch.train(run, At("epoch", 1, run.request_stop))
-    assert run.epochs().height > done >= 1
+    assert run.epochs().height >= 1
+    assert (run.path / "checkpoint" / "state.pt").is_file()
 
 
 def test_processes_end_with_their_launcher(queued, colors):
