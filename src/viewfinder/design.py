@@ -214,7 +214,8 @@ class Runtime(Section):
 
     devices: str = Field(
         "auto",
-        description="auto | cpu | cpu:2 (two processes) | cuda:0 | [cuda:0, cuda:1] | mps | xpu; batch_size is of each",
+        description="auto | cpu | cpu:2 (two processes) | cuda:0 | [cuda:0, cuda:1] | mps | xpu; batch_size is of "
+        "each. Several GPUs, mps and xpu are not tested",
     )
     strict: bool = Field(
         False, description="Refuse to train when this machine does not have the device; else the CPU is used, and told"

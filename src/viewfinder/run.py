@@ -126,10 +126,7 @@ class RunFolder:
     def create(
         cls, path: Path, design: Design, info: RunInfo, split: pl.DataFrame, files: pl.DataFrame | None = None
     ) -> Self:
-        """Make a new run in an empty or new folder; raise RunError for one that holds anything.
-
-        `files` has the columns `image` and `sha256`, by which a file that is replaced later is known.
-        """
+        """Make a new run in an empty or new folder, with image and sha256 of `files`; raise RunError for any other."""
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RunError(f"The folder '{path}' is not empty. Choose another with --out.")
         try:
@@ -178,15 +175,12 @@ class RunFolder:
 
     def split(self) -> pl.DataFrame:
         """Read split.parquet: image, split, and label or boxes."""
-        try:
-            return pl.read_parquet(self.path / "split.parquet")
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise RunError(f"'{self.path / 'split.parquet'}' cannot be read: {error}") from None
+        return _table(self.path / "split.parquet")
 
     def files(self) -> pl.DataFrame | None:
         """Read files.parquet: image and sha256, as the data was imported; None for a run that has none."""
         path = self.path / "files.parquet"
-        return pl.read_parquet(path) if path.is_file() else None
+        return _table(path) if path.is_file() else None
 
     def predictions(self) -> pl.DataFrame:
         """Read predictions.parquet; raise RunError when no epoch has been judged yet."""
@@ -377,6 +371,14 @@ def read_model_info(folder: Path) -> ModelInfo:
         return ModelInfo.model_validate_json((folder / "model.json").read_bytes())
     except (OSError, ValidationError) as error:
         raise RunError(f"'{folder / 'model.json'}' cannot be read as a model: {_why(error)}") from None
+
+
+def _table(path: Path) -> pl.DataFrame:
+    """Read a Parquet file of a run; raise RunError when it cannot be read."""
+    try:
+        return pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"'{path}' cannot be read: {error}") from None
 
 
 def _why(error: OSError | ValidationError) -> str:

@@ -1,12 +1,13 @@
 """Test images that are nearly the same as a training image are found by the training, and told once."""
 
+import multiprocessing
 import shutil
 
 import pytest
 from PIL import Image
 
 from runs import told
-from viewfinder.engine import loop
+from viewfinder.engine import loop, near_copies
 from viewfinder.service.preparing import prepare
 from viewfinder.service.training import reopen
 
@@ -46,3 +47,26 @@ def test_near_copies_are_found(workers, copied, tmp_path):
     reopen(run, epochs=2)
     loop.train(run)
     assert [event for event in told(run, "diagnostic") if event.kind == "near_copy"] == found
+
+
+def test_a_finished_training_is_not_lost_when_nobody_can_look(copied, tmp_path, monkeypatch):
+    """The process that looks is killed: the run is finished all the same."""
+    source, _ = copied
+    settings = {
+        "training.model": "efficientnet_lite0", "training.input_size": 32, "training.epochs": 1,
+        "training.retrained_layers": 0, "runtime.workers": 1,
+    }  # fmt: skip
+    run = prepare(source, settings=settings, out=tmp_path / "run").run
+
+    look = near_copies.tell_of
+
+    def killing(*arguments):
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
+        return look(*arguments)
+
+    monkeypatch.setattr(near_copies, "tell_of", killing)
+    assert loop.train(run) == "finished"
+    assert run.info().near_copies is None
+    assert any("not looked for" in note.message for note in told(run, "note"))

@@ -72,6 +72,15 @@ def test_a_run_that_is_not_finished_is_not_repeated(copied, tmp_path):
     assert not (tmp_path / "again").exists()
 
 
+@pytest.mark.parametrize("name", ["model/model.safetensors", "predictions.parquet"])
+def test_what_it_would_be_compared_with_must_be_there(name, copied, tmp_path):
+    """Said before the training, not after it."""
+    (copied.path / name).unlink()
+    with pytest.raises(RunError, match=r"not complete|no predictions"):
+        repeating.prepare(copied, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
 def test_weights_that_are_gone_are_named(copied, tmp_path):
     copied.update(weights=str(tmp_path / "gone.pth"))
     with pytest.raises(WeightsError, match=r"gone\.pth"):

@@ -249,8 +249,12 @@ class Loader:
     def each(self, function: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
         """Yield what a function makes of each item, in order."""
         if self._executor is None:
-            return map(function, items)
-        return self._executor.map(function, items, chunksize=CHUNK)
+            yield from map(function, items)
+            return
+        try:
+            yield from self._executor.map(function, items, chunksize=CHUNK)
+        except BrokenProcessPool:
+            raise LoadingEnded("A process that loads images ended unexpectedly, perhaps for lack of memory.") from None
 
     def batches(self, recipe: Recipe, batches: Iterable[Sequence[Item]], epoch: int = 0) -> Iterator[list[Example]]:
         """Yield each batch of items as examples, in order, loading some ahead."""

@@ -357,7 +357,11 @@ class Trainer:
         """Tell of test images that the training images hold nearly the same, once."""
         if self.run.leads and self.info.near_copies is None and "test" in self.splits:
             judged = self._items("test")
-            count = near_copies.tell_of(judged, self.items, self.feed.each, self.tell, self._obey)
+            try:
+                count = near_copies.tell_of(judged, self.items, self.feed.each, self.tell, self._obey)
+            except LoadingEnded as error:
+                self.tell.note(f"Near copies of test images were not looked for: {error}")
+                return
             self.info = self.run.update(near_copies=count)
 
     # -- the end of the run -------------------------------------------------------------------------------------------

@@ -66,6 +66,8 @@ def prepare(
     info, design = of.info(), of.design()
     if info.status != "finished":
         raise RunError(f"The run '{of.path}' is {info.status}. Only a finished run can be repeated.")
+    of.with_model()
+    of.predictions()
     if out is not None:
         refuse_used(Path(out))
     if info.weights and not Path(info.weights).is_file():
