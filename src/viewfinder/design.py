@@ -231,7 +231,7 @@ class Runtime(Section):
     views: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto",
         description="Augmented views of each image, drawn once and used in turn; 0: a fresh view in every epoch. "
-        "auto: 4 for classifiers with frozen layers on a CPU, whose epochs after the fourth are then faster, the more layers "
+        "auto: 4 for classifiers with frozen layers on a CPU: epochs after the fourth are faster, the more layers "
         "are frozen; else 0",
     )
     workers: Auto | Annotated[int, Field(ge=0)] = Field(
