@@ -1,6 +1,8 @@
 """What tests read in run folders."""
 
 import json
+import time
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -27,6 +29,26 @@ def rows(run):
 
 def told(run, kind):
     return [event for _, event in run.events() if event.type == kind]
+
+
+def processes_of(path):
+    """Return the processes whose command names a run's folder."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(path).encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # it ended meanwhile
+            continue
+    return found
+
+
+def gone(path, within_s=15):
+    """Return whether no process of a run is left, some seconds later."""
+    end = time.monotonic() + within_s
+    while processes_of(path) and time.monotonic() < end:
+        time.sleep(0.1)
+    return not processes_of(path)
 
 
 def same_predictions(one, other):

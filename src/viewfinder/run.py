@@ -10,10 +10,10 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal, Self
+from typing import IO, Any, Self
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from viewfinder import atomic, design_file
 from viewfinder.atomic import replace
@@ -21,94 +21,11 @@ from viewfinder.design import Design
 from viewfinder.errors import RunError
 from viewfinder.events import ADAPTER, AnyEvent, Event
 from viewfinder.lock import take
-
-Status = Literal["queued", "running", "finished", "stopped", "failed"]
-
-
-class DatasetInfo(BaseModel):
-    """Which data a run was trained on. `root` is the folder its image paths are relative to; `counts` are per split."""
-
-    model_config = ConfigDict(frozen=True)
-    name: str
-    source: str
-    root: str
-    format: str
-    classes: tuple[str, ...]
-    fingerprint: str
-    images: int
-    counts: dict[str, int]
-    monitored_split: str
-
-
-class Choices(BaseModel):
-    """What a run computes with: chosen by measuring its first machine, and kept for as long as the run goes on.
-
-    `threads` compute what learns, `streams` the graphs of what does not; `measured`: milliseconds of each way compared.
-    """
-
-    model_config = ConfigDict(frozen=True)
-    engine: str
-    precision: str
-    threads: int
-    streams: int
-    measured: dict[str, dict[str, float]] = {}
-
-
-class RunInfo(BaseModel):
-    """run.json. Times are in seconds since 1970 (UTC).
-
-    `weights` is the file the training started from ("" for none), `weights_origin` says in words where it was found;
-    `substituted` what was trained instead of what, and why; `reason` why the run ended. `threshold` is the confidence
-    from which a detector's model reports boxes, `optimum` the one that the training found to be the best. `near_copies`
-    is how many test images are nearly the same as a training image; None: nobody looked yet.
-    """
-
-    model_config = ConfigDict(frozen=True)
-    status: Status = "queued"
-    created: float
-    started: float | None = None
-    ended: float | None = None
-    seconds: float = 0.0
-    versions: dict[str, str] = {}
-    device: str | None = None
-    device_name: str | None = None
-    choices: Choices | None = None
-    seed: int
-    dataset: DatasetInfo
-    weights: str = ""
-    weights_origin: str = ""
-    substituted: str | None = None
-    reason: str | None = None
-    error: str | None = None
-    epochs_done: int = 0
-    best_epoch: int | None = None
-    threshold: float | None = None
-    optimum: float | None = None
-    near_copies: int | None = None
-
-
-class ModelInfo(BaseModel):
-    """model.json: what is needed to use model.safetensors, and where it comes from.
-
-    `batch_norm`: "frozen" statistics of pretrained weights, or "live". `threshold`: least confidence of a detection,
-    None for other tasks. `mean` and `std` are of values in 0 … 1. `precision` and `engine` are those that it was judged
-    with; where a machine has them, it predicts with them too. `provenance`: run, design, data, versions.
-    """
-
-    model_config = ConfigDict(frozen=True)
-    format: int = 1
-    model: str
-    task: str
-    classes: tuple[str, ...]
-    input_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    batch_norm: Literal["frozen", "live"]
-    threshold: float | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
-    engine: Literal["torch", "openvino"] = "torch"
-    epoch: int
-    provenance: dict[str, Any] = {}
+from viewfinder.records import Choices as Choices
+from viewfinder.records import DatasetInfo as DatasetInfo
+from viewfinder.records import ModelInfo as ModelInfo
+from viewfinder.records import RunInfo as RunInfo
+from viewfinder.records import Status as Status
 
 
 class RunFolder:
@@ -267,9 +184,13 @@ class RunFolder:
 
     def update(self, **changes: Any) -> RunInfo:
         """Change fields of run.json; return what it says now."""
-        info = RunInfo.model_validate({**self.info().model_dump(), **changes})
+        info = self.changed_info(**changes)
         self.write_info(info)
         return info
+
+    def changed_info(self, **changes: Any) -> RunInfo:
+        """Return what run.json would say with some fields changed."""
+        return RunInfo.model_validate({**self.info().model_dump(), **changes})
 
     def write_design(self, design: Design) -> None:
         """Replace design.yaml."""

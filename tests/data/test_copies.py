@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 from viewfinder.data.copies import look, near_copies
 
@@ -29,6 +29,7 @@ CHANGES = {
     "a poor JPEG": lambda image: stored(image, "JPEG", quality=30),
     "a WebP": lambda image: stored(image, "WEBP", quality=50),
     "a little brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.05),
+    "mirrored": lambda image: stored(ImageOps.mirror(image), "JPEG", quality=80),
     "less contrast": lambda image: ImageEnhance.Contrast(image).enhance(0.8),
 }
 

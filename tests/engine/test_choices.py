@@ -1,6 +1,7 @@
 """What is chosen by measuring: when a default is left, where the answer is kept, and that a run keeps its own."""
 
 import json
+import os
 import time
 
 import numpy as np
@@ -36,6 +37,12 @@ def machine(kept, measure, messages=None, family=FAMILY):
 
 def ways(*names):
     return {name: lambda: None for name in names}
+
+
+@pytest.fixture(autouse=True)
+def _idle(monkeypatch):
+    """Whatever else runs on it, the machine has nothing to do."""
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
 
 
 # -- one question -----------------------------------------------------------------------------------------------------
@@ -112,6 +119,16 @@ def test_of_two_processes_at_once_the_first_answer_holds(tmp_path):
     assert late.fastest("one", ways("a", "b")) == "b"
     assert late.answers["one"].ms == {"a": 9, "b": 1}
     assert machine(tmp_path, Asked()).fastest("two", ways("a", "b")) == "a"
+
+
+def test_a_busy_machine_is_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.8 * os.cpu_count(), 0.0, 0.0), raising=False)
+    notes = []
+    asked = Machine(tmp_path, "a family", notes.append, lambda asked: {"a": 10, "b": 1})
+    assert asked.fastest("one", ways("a", "b")) == "a"
+    assert (notes, list(tmp_path.iterdir())) == ([], [])
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.7 * os.cpu_count(), 9.0, 9.0), raising=False)
+    assert asked.fastest("one", ways("a", "b")) == "b"
 
 
 def test_what_cannot_be_measured_stays_as_it_is(tmp_path):

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import mounts
 from runs import rows, same_tensors, told, weights
 from viewfinder.engine import loop
 from viewfinder.errors import RunError, TrainingError
 from viewfinder.run import RunFolder
 from viewfinder.service.preparing import prepare
 
-APART = ["unshare", "--mount", "--map-root-user"]  # a place of its own for mounts, which a common user may have
 QUICK = "--set training.model=efficientnet_lite0 --set training.input_size=32 --set training.epochs=2 " + (
     "--set training.retrained_layers=0 --set runtime.workers={workers}"
 )
@@ -38,16 +38,9 @@ echo "ended $?"
 
 def with_mounts(script, *arguments, workers=0):
     """Run a script where it may mount; skip where this system lets nobody."""
-    possible = (
-        shutil.which("unshare")
-        and not subprocess.run(
-            [*APART, "sh", "-c", "mount -t tmpfs tmpfs /mnt"], capture_output=True, check=False
-        ).returncode
-    )
-    if not possible:
-        pytest.skip("nothing can be mounted here")
+    mounts.need()
     made = script.format(train=f"'{sys.executable}' -m viewfinder", quick=QUICK.format(workers=workers))
-    command = [*APART, "sh", "-c", made, "sh", *map(str, arguments)]
+    command = [*mounts.APART, "sh", "-c", made, "sh", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -127,6 +120,8 @@ def test_replaced_and_vanished_images_are_left_out_and_told(own, tmp_path, monke
     reasons = " ".join(found.values())
     assert "not the one that was imported" in reasons
     assert "no such file" in reasons
+    (note,) = [note.message for note in told(run, "note") if "2 images could not be read" in note.message]
+    assert train[0].name in note
 
 
 def test_a_cache_deleted_in_mid_run_changes_nothing(finished, queued, colors, tmp_path, monkeypatch):

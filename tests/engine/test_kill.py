@@ -5,6 +5,8 @@ import math
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -20,6 +22,20 @@ pytestmark = [
 ]
 KILLS = int(os.environ.get("VIEWFINDER_KILLS", "2"))
 LONGER = {"colors": 6, "squares": 2}
+
+
+ENDS = {
+    "in its report": "trainer.report.write = lambda *_, **__: kill()",
+    "after its last word": "trainer.events.Finished = lambda **_: kill()",
+}
+KILLED_AT_THE_END = """
+import os, signal, sys
+from viewfinder.engine import trainer
+from viewfinder.engine.__main__ import main
+kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
+{end}
+sys.exit(main(["train", sys.argv[1]]))
+"""
 
 
 class Kill:
@@ -118,3 +134,24 @@ def to_all(watcher):
     if watcher.sent is None and watcher.began is not None and time.monotonic() - watcher.began >= watcher.after_s:
         watcher.sent = time.monotonic()
         os.killpg(os.getpgid(watcher.process().pid), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_what_is_killed_at_the_very_end_has_its_report_or_goes_on(end, queued, colors, finished, monkeypatch):
+    def start(command, folder):
+        return subprocess.Popen([sys.executable, "-c", KILLED_AT_THE_END.format(end=end), str(folder)])
+
+    run = queued(colors, {"training.epochs": 3, "training.batch_size": 4})
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, "start", start)
+        told_so = pytest.raises(TrainingError, match="killed") if "report" in end else contextlib.nullcontext()
+        with told_so:
+            launch.train(run)
+    assert (run.info().status == "finished") == (run.path / "report.html").is_file()
+    if "report" in end:
+        reopen(run)
+        launch.train(run)
+    assert run.info().status == "finished"
+    assert run.report()["status"] == "finished"
+    assert rows(run) == rows(finished("colors"))
+    assert same_tensors(weights(run), weights(finished("colors")))

@@ -2,14 +2,14 @@
 
 import os
 import signal
-import time
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from runs import rows, same_tensors, told, weights
+from runs import gone, processes_of, rows, same_tensors, told, weights
 from viewfinder.engine import build, loop, parallel
 from viewfinder.engine.group import Group
 from viewfinder.errors import TrainingError
@@ -35,29 +35,28 @@ build.network = without_dropout
 sys.exit(main(["rank", sys.argv[1]]))
 """
 
+LIMITED = """
+import os, resource, sys
+from pathlib import Path
+from viewfinder.engine.learning import Learner
+learn = Learner.learn
 
-def processes_of(run):
-    """Return the processes whose command names a run."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if str(run.path).encode() in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-        except OSError:  # it ended meanwhile
-            continue
-    return found
+def learn_with_little_room(self, batch, rate, tell):
+    Learner.learn = learn
+    if os.environ["RANK"] == "1":
+        status = Path("/proc/self/status").read_text().splitlines()
+        kb = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
+        resource.setrlimit(resource.RLIMIT_DATA, (kb * 1024 + 400 * 2**20, resource.RLIM_INFINITY))
+    return learn(self, batch, rate, tell)
+
+Learner.learn = learn_with_little_room
+from viewfinder.engine.__main__ import main
+sys.exit(main(["rank", sys.argv[1]]))
+"""
 
 
 def ranks_of(run):
-    return [pid for pid in processes_of(run) if b"rank" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def gone(run, within_s=15):
-    """Return whether no process of a run is left, some seconds later."""
-    end = time.monotonic() + within_s
-    while processes_of(run) and time.monotonic() < end:
-        time.sleep(0.1)
-    return not processes_of(run)
+    return [pid for pid in processes_of(run.path) if b"rank" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 class At(launch.Silent):
@@ -127,7 +126,7 @@ def test_a_stopped_training_of_two_processes_goes_on_as_if_it_had_not(queued, co
         launch.train(run, At("epoch", 1, run.request_stop))
     assert run.info().status == "stopped"
     assert run.epochs().height == 1
-    assert gone(run)
+    assert gone(run.path)
     launch.train(run)
     assert rows(run) == rows(whole)
     assert same_tensors(weights(run), weights(whole))
@@ -144,7 +143,7 @@ def test_a_dying_process_ends_the_run_and_leaves_none_behind(queued, colors):
     with pytest.raises(TrainingError, match="processes that train together ended"):
         launch.train(run, At("epoch", 1, kill))
     assert run.info().status == "failed"
-    assert gone(run)
+    assert gone(run.path)
     assert run.epochs().height >= 1
     assert (run.path / "checkpoint" / "state.pt").is_file()
 
@@ -153,12 +152,12 @@ def test_processes_end_with_their_launcher(queued, colors):
     run = queued(colors, {"training.epochs": 300, "training.batch_size": 4, "runtime.devices": "cpu:2"})
 
     def kill():
-        launcher = next(pid for pid in processes_of(run) if pid not in ranks_of(run))
+        launcher = next(pid for pid in processes_of(run.path) if pid not in ranks_of(run))
         os.kill(launcher, signal.SIGKILL)
 
     with pytest.raises(TrainingError, match="killed"):
         launch.train(run, At("epoch", 1, kill))
-    assert gone(run)
+    assert gone(run.path)
 
 
 def test_detection_with_two_processes(queued, squares):
@@ -168,3 +167,18 @@ def test_detection_with_two_processes(queued, squares):
     assert run.info().status == "finished"
     assert run.predictions()["image"].n_unique() == run.predictions().height == counts["test"]
     assert told(run, "started")[0].steps == -(-counts["train"] // 4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are enforced on Linux")
+def test_all_processes_take_parts_when_memory_lacks_in_one(queued, colors, tmp_path, monkeypatch):
+    script = tmp_path / "rank.py"
+    script.write_text(LIMITED, encoding="utf-8")
+    monkeypatch.setattr(parallel, "COMMAND", ("-P", str(script)))
+    size = {"training.input_size": 448, "training.batch_size": 32, "runtime.engine": "torch", "runtime.views": 0}
+    run = queued(colors, {**size, "training.epochs": 1, "runtime.devices": "cpu:2"})
+    assert parallel.train(run, 2) == "finished"
+    counts, retries = run.info().dataset.counts, told(run, "retry")
+    assert 1 <= retries[-1].images <= counts["train"] // 4
+    assert len({event.images for event in retries}) == len(retries), "each attempt is told once"
+    assert told(run, "step")[-1].step == 1, "the step is still one over all images"
+    assert retries[-1].message in run.report()["notes"]

@@ -78,10 +78,22 @@ def test_an_early_stopped_run_is_extended_with_new_patience(queued, colors):
     assert run.epochs().height == 3
 
 
-def test_a_damaged_checkpoint_is_said(queued, colors):
+def torn(content):
+    return b"torn"
+
+
+def flipped(content):
+    """Return it with a few bytes of its numbers changed, as a bad disk does."""
+    middle = len(content) // 2
+    return content[:middle] + bytes(255 - byte for byte in content[middle : middle + 40]) + content[middle + 40 :]
+
+
+@pytest.mark.parametrize("damaged", [torn, flipped])
+def test_a_damaged_checkpoint_is_said(damaged, queued, colors):
     run = queued(colors, {"training.epochs": 9})
     loop.train(run, StopAfter(run, "epoch", 1))
-    (run.path / "checkpoint" / "state.pt").write_bytes(b"torn")
+    path = run.path / "checkpoint" / "state.pt"
+    path.write_bytes(damaged(path.read_bytes()))
     with pytest.raises(RunError, match="checkpoint"):
         loop.train(run)
     assert run.info().status == "failed"
@@ -95,3 +107,14 @@ def test_a_number_of_epochs_that_is_not_possible_changes_nothing(finished, tmp_p
     with pytest.raises(DesignError, match=r"training\.epochs"):
         reopen(run, 999_999_999)
     assert {name: (run.path / name).read_bytes() for name in before} == before
+
+
+def test_a_design_that_was_changed_meanwhile_is_told(queued, colors):
+    run = queued(colors, {"training.epochs": 9})
+    loop.train(run, StopAfter(run, "epoch", 1))
+    loop.train(run, StopAfter(run, "epoch", 2))
+    assert not [note for note in told(run, "note") if "design was changed" in note.message]
+    design = run.design()
+    run.write_design(design.model_copy(update={"training": design.training.model_copy(update={"learning_rate": 0.02})}))
+    loop.train(run, StopAfter(run, "epoch", 3))
+    assert [note for note in told(run, "note") if "design was changed: from epoch 3 on" in note.message]

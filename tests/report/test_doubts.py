@@ -75,8 +75,8 @@ def test_detection_has_intervals_of_its_own(runs, tmp_path):
     ("given", "said"),
     [
         ({}, []),
-        ({"images": 40}, ["2.5% of accuracy", "intervals are wide"]),
-        ({"images": 20}, ["5.0% of accuracy", "too few for an interval"]),
+        ({"images": 40}, ["a single one is 2.5%", "intervals are wide"]),
+        ({"images": 20}, ["a single one is 5.0%", "too few for an interval"]),
         ({"per_class": [*ENOUGH, {"class": "owl", "support": 3}]}, ["1 class with fewer than 10 images", "owl (3)"]),
         ({"per_class": [{"class": "owl", "objects": 9}]}, ["fewer than 10 objects", "owl (9)"]),
         ({"near_copies": 1}, ["1 test image of 120 is nearly the same"]),

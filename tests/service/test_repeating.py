@@ -67,7 +67,7 @@ def test_another_seed_comes_out_otherwise(colors, colors_run, tmp_path):
 
 def test_a_run_that_is_not_finished_is_not_repeated(copied, tmp_path):
     copied.update(status="stopped")
-    with pytest.raises(RunError, match=r"is stopped. Only a finished run"):
+    with pytest.raises(RunError, match=r"is not finished, and only a finished run.*viewfinder resume"):
         repeating.prepare(copied, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 

@@ -7,8 +7,9 @@ import sys
 import threading
 
 import pytest
+import torch
 
-from viewfinder.errors import RunError, TrainingError
+from viewfinder.errors import InputError, RunError, TrainingError
 from viewfinder.run import RunFolder
 from viewfinder.service import launch
 from viewfinder.service.preparing import prepare
@@ -162,3 +163,13 @@ def test_a_diverging_training_fails_with_its_reason(colors, quick, tmp_path):
         train(colors, settings=settings, out=tmp_path / "run")
     assert "log.txt" in str(caught.value)
     assert RunFolder.open(tmp_path / "run").info().status == "failed"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("devices", ["cuda:0", ["cuda:0", "cuda:1"]])
+def test_a_device_that_is_refused_leaves_no_run_behind(devices, colors, quick, tmp_path):
+    settings = {**quick, "runtime.devices": devices, "runtime.strict": True}
+    with pytest.raises(InputError, match=r"^runtime.devices: there (is|are) no ") as refused:
+        train(colors, settings=settings, out=tmp_path / "run")
+    assert "ended with code" not in str(refused.value)
+    assert not (tmp_path / "run").exists()

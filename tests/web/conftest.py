@@ -1,22 +1,16 @@
 """A real server in a process of its own, and a real browser."""
 
-import http.client
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 
+from servers import Server, without_samples
 from viewfinder.service.library import analyses, datasets
 from viewfinder.service.library.library import Library
 from viewfinder.store import Run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-START_S = 60
 
 
 def _browser_path():
@@ -60,50 +54,17 @@ def page(browser, console_errors):
     assert console_errors == []
 
 
-class Server:
-    """`viewfinder serve` on a folder and a free port."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process = None
-
-    def start(self, *options) -> None:
-        environment = {**os.environ, "VIEWFINDER_HOME": str(self.home)}
-        command = [sys.executable, "-m", "viewfinder", "serve", "--port", str(self.port), *options]
-        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-        end = time.monotonic() + START_S
-        while True:
-            if self._answers():
-                return
-            assert self.process.poll() is None, self.process.stderr.read()
-            assert time.monotonic() < end, "the server did not start"
-            time.sleep(0.1)
-
-    def _answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
-    def stop(self, kill: bool = False) -> int:
-        self.process.kill() if kill else self.process.terminate()
-        code = self.process.wait(20)
-        self.process.stderr.close()
-        return code
+@pytest.fixture
+def samples():
+    """Asked for by a test whose server is to have the sample data."""
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path, request):
     """A server that is started; its trainers are stopped with it."""
     made = Server(tmp_path / "home")
+    if "samples" not in request.fixturenames:
+        without_samples(made.home)
     try:
         made.start()
         yield made

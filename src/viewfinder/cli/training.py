@@ -175,7 +175,10 @@ def expectation(estimate: "Estimate") -> str:
 
 
 def _between(seconds: tuple[float, float]) -> str:
-    return f"{duration(seconds[0])} to {duration(seconds[1])}"
+    least, most = (duration(one) for one in seconds)
+    if seconds[1] < 0.5:
+        return f"less than {duration(1.0)}"
+    return least if least == most else f"{least} to {most}"
 
 
 def conclude(run: "RunFolder", as_json: bool) -> None:

@@ -1,8 +1,8 @@
 """Near copies: images that show the same, though their files differ in size, format, compression or brightness.
 
 Each image is reduced to 16 × 16 pixels, whose mean value is taken off and whose length becomes 1; the product of two is
-their correlation. From 0.995 on, one is called a near copy of the other, if their mean colours are close too. Mirrored,
-turned or cropped copies are not found.
+their correlation. From 0.995 on, one is called a near copy of the other, if their mean colours are close too; so is one
+that is mirrored from left to right, which a training sees too. Turned or cropped copies are not found.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,8 @@ def near_copies(images: list[Look | None], others: list[Look | None]) -> list[tu
     ours, theirs = (_table(looks) for looks in (images, others))
     found: dict[int, tuple[float, int]] = {}
     for start in range(0, len(ours.number), _AT_ONCE):
-        like = ours.shape[start : start + _AT_ONCE] @ theirs.shape.T
+        some = ours.shape[start : start + _AT_ONCE]
+        like = np.maximum(some @ theirs.shape.T, _mirrored(some) @ theirs.shape.T)
         for row, column in np.argwhere(like >= LEAST_CORRELATION):
             image, other = start + int(row), int(column)
             if np.abs(ours.color[image] - theirs.color[other]).max() <= MOST_COLOR:
@@ -53,6 +54,10 @@ def near_copies(images: list[Look | None], others: list[Look | None]) -> list[tu
                 number = int(ours.number[image])
                 found[number] = max(found.get(number, candidate), candidate)
     return [(number, other) for number, (_, other) in found.items()]
+
+
+def _mirrored(shapes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return shapes.reshape(-1, SIDE, SIDE, 3)[:, :, ::-1].reshape(shapes.shape)
 
 
 @dataclass(frozen=True)

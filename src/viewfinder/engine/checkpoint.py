@@ -1,12 +1,13 @@
 """The checkpoint: everything that a resumed training needs to go on as if it had never stopped."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import zipfile
+from dataclasses import asdict
 
 import torch
 from torch import nn
 
 from viewfinder.atomic import replace
+from viewfinder.engine.progress import Progress
 from viewfinder.engine.step import Steps
 from viewfinder.engine.telling import Clock
 from viewfinder.errors import RunError
@@ -14,33 +15,6 @@ from viewfinder.run import RunFolder
 
 FILE, LACK = "state.pt", "together"
 FIRST_S, MOST_S, SHARE = 30.0, 180.0, 0.01
-
-
-@dataclass
-class Progress:
-    """How far a training is.
-
-    `epoch` is the one under way, from 1; `step` counts its optimizer steps done, over `images` images, in `seconds`.
-    `loss_sum` is the sum of its images' losses, but for those of `skipped` steps. `together` is how many images of a
-    step are computed at a time; 0: all. `rows` are those of epochs.csv. Patience is counted from epoch `since` on:
-    a run that is extended after it stopped early gets a new one.
-    """
-
-    epoch: int = 1
-    step: int = 0
-    images: int = 0
-    loss_sum: float = 0.0
-    seconds: float = 0.0
-    skipped: int = 0
-    together: int = 0
-    since: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def next_epoch(self, row: dict[str, Any]) -> None:
-        """Close the epoch under way with its row."""
-        self.rows.append(row)
-        self.epoch += 1
-        self.step, self.images, self.loss_sum, self.seconds, self.skipped = 0, 0, 0.0, 0.0, 0
 
 
 class Checkpoint:
@@ -85,6 +59,9 @@ def restored(run: RunFolder, network: nn.Module, steps: Steps) -> Progress:
             )
         return _fitting(run, Progress())
     try:
+        with zipfile.ZipFile(path) as file:
+            if wrong := file.testzip():  # torch does not look at checksums
+                raise ValueError(f"'{wrong}' is not as it was written")
         state = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(state["network"])
         steps.restore(state)

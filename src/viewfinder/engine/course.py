@@ -3,7 +3,7 @@
 import math
 
 from viewfinder.design import Training
-from viewfinder.engine.checkpoint import Progress
+from viewfinder.engine.progress import Progress
 from viewfinder.schedule import best_epoch, learning_rate, patience_left
 from viewfinder.tasks import Metric
 

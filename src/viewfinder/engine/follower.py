@@ -7,17 +7,13 @@ import polars as pl
 
 from viewfinder.design import Design
 from viewfinder.events import Diagnostic, Event, Retry
-from viewfinder.run import ModelInfo, RunFolder, RunInfo
+from viewfinder.run import ModelInfo, RunFolder
 
 
 class FollowedRun(RunFolder):
     """A run's folder that another process writes. Only images that cannot be read, and lack of memory, are told."""
 
     leads = False
-
-    def update(self, **changes: Any) -> RunInfo:
-        """Return what run.json would say."""
-        return RunInfo.model_validate({**self.info().model_dump(), **changes})
 
     def append(self, event: Event) -> None:
         """Append what the leading process does not see."""

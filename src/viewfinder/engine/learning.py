@@ -11,9 +11,9 @@ from viewfinder import events
 from viewfinder.catalogue import Model
 from viewfinder.design import Training
 from viewfinder.engine import failures, layers, memory
-from viewfinder.engine.checkpoint import Progress
 from viewfinder.engine.feed import Feed
 from viewfinder.engine.group import Group
+from viewfinder.engine.progress import Progress
 from viewfinder.engine.step import Steps, step_seed
 from viewfinder.engine.task import Batch, TaskEngine
 from viewfinder.engine.telling import Teller

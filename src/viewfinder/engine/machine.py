@@ -1,5 +1,6 @@
 """What a machine was found to compute fastest, kept in a file; what is not known yet is measured."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from viewfinder.engine import device
 
 FORMAT = 1  # of the files
 CLEARLY = 1.2  # times as fast as the default is what takes its place: noise never does
+BUSY = 0.75  # of the cores have had work for a minute: what is measured then says little
 LEAST, MOST = 3, 5  # repetitions
 ENOUGH_S = 0.3  # of repetitions of one question, when there are LEAST
 
@@ -48,7 +50,7 @@ class Machine:
 
     What is known is kept below the folder `kept`, a file for each processor, number of cores, version of what computes,
     and `family` of models. A file that is damaged, or cannot be written, is none. `tell` is told once that something is
-    going to be measured, by `measure`.
+    going to be measured, by `measure`. While the machine is busy nothing is: the defaults are used, and not kept.
     """
 
     def __init__(self, kept: Path, family: str, tell: Callable[[str], None], measure: Measure | None = None) -> None:
@@ -73,6 +75,8 @@ class Machine:
         return answer if answer and answer.choice in ways else None
 
     def _measured(self, question: str, ways: Ways) -> Answer | None:
+        if busy():
+            return None
         if not self._told:
             self._told = True
             self._tell("Measuring this machine once: which engine, precision and threads train fastest …")
@@ -99,6 +103,15 @@ class Machine:
             return Known.model_validate_json(self._file.read_bytes())
         except (OSError, ValidationError):
             return Known(facts=self._facts)
+
+
+def busy() -> bool:
+    """Return whether the machine has had other work to do; where systems do not count that, it has not."""
+    load: Callable[[], tuple[float, ...]] = getattr(os, "getloadavg", lambda: (0.0,))
+    try:
+        return load()[0] > BUSY * (os.cpu_count() or 1)
+    except OSError:
+        return False
 
 
 def facts(family: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ def train(run: RunFolder, processes: int) -> str:
         while (failure := _launched(run, processes)) is not None and failure.exitcode == TOO_LARGE:
             continue  # from the last checkpoint, with fewer images at a time
         info = run.info()
-        if failure is None:
+        if failure is None or info.status == "finished":  # what ended after the last word lost nothing
             return info.status
         error = info.error if info.status == "failed" and info.error else _ended(failure, run)
         run.update(status="failed", ended=time.time(), error=error)
@@ -89,8 +89,8 @@ def _ended(failure: Any, run: RunFolder) -> str:
     """Return in words how a process ended that could not say it itself."""
     how = f"by signal {-failure.exitcode}" if failure.exitcode < 0 else f"with code {failure.exitcode}"
     return (
-        f"One of the processes that train together ended {how}, and so the others were ended. Its log is "
-        f"'{run.path / 'log.txt'}'. Resumed, the run goes on from its last checkpoint."
+        f"One of the processes that train together ended {how}, and so the others were ended. "
+        "Resumed, the run goes on from its last checkpoint."
     )
 
 

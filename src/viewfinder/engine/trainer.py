@@ -11,7 +11,7 @@ from torch import nn, optim
 
 from viewfinder import catalogue, events, report, tasks
 from viewfinder.design import Design
-from viewfinder.engine import build, choices, device, layers, near_copies, optimizers, saved
+from viewfinder.engine import build, choices, device, layers, near_copies, optimizers, saved, telling
 from viewfinder.engine.checkpoint import Checkpoint, note_lack, restored
 from viewfinder.engine.course import Course
 from viewfinder.engine.examples import Example, Item, LoadingEnded
@@ -20,6 +20,7 @@ from viewfinder.engine.group import Group, synchronised
 from viewfinder.engine.judge import Judgement, followed, judge, merged
 from viewfinder.engine.learning import Learner, TooLarge
 from viewfinder.engine.order import Order
+from viewfinder.engine.progress import digest
 from viewfinder.engine.step import Steps
 from viewfinder.engine.task import Batch, TaskEngine, engine_of
 from viewfinder.engine.telling import EVERY_S, Clock, Teller
@@ -31,9 +32,6 @@ from viewfinder.run import Choices, ModelInfo, RunFolder
 from viewfinder.words import plural
 
 SIGNALS_S = 1.0  # within which a signal reaches all processes of a training
-SEPARATE_STATISTICS = (
-    "Batch norms that learn see the images of their own process only; those of the first process are saved."
-)
 MOST_SKIPPED = 3  # steps of an epoch whose loss is not finite
 
 
@@ -146,11 +144,14 @@ class Trainer:
         if self.group.size > 1:
             name = f"{name}, {self.group.size} processes"
             if self.device.type == "cpu" and self.batch_norm_learns:
-                self.tell.note(SEPARATE_STATISTICS)
+                self.tell.note(telling.SEPARATE_STATISTICS)
         self.info = self.run.update(
             status="running", started=self.info.started or self.began, ended=None, error=None, reason=None,
             versions=versions(), device=devices, device_name=name,
         )  # fmt: skip
+        if self.progress.trained_by not in {"", design := digest(self.design)}:
+            self.tell.note(telling.CHANGED.format(self.progress.epoch))
+        self.progress.trained_by = design
         wanted, used = self.asked_for, self.design.runtime
         if wanted.devices not in {"auto", devices}:
             self.tell.note(f"There is no {wanted.devices} on this machine: {devices} is used.")
@@ -219,7 +220,7 @@ class Trainer:
             progress.step, progress.seconds = progress.step + 1, self.clock() - began
             if progress.step == len(batches) or self.clock() - told >= EVERY_S:
                 told = self.clock()
-                self._tell_step(rate, len(batches))
+                self.tell.step(progress, rate, len(batches))
             self.checkpoint.save_if_due()
 
     def _batch(self, examples: Sequence[Example]) -> Batch | None:
@@ -349,8 +350,7 @@ class Trainer:
     def _test(self) -> None:
         """Judge the test split, once, with the best model."""
         self.group.wait()  # for the one that writes the model
-        best, _ = saved.read(self.run.model_path(), self.device)
-        self.network.load_state_dict(best.state_dict())
+        self.network.load_state_dict(saved.read(self.run.model_path(), self.device)[0].state_dict())
         self.run.write_predictions(self._judge("test").predictions)
 
     def _look_for_copies(self) -> None:
@@ -374,27 +374,22 @@ class Trainer:
         return "stopped"
 
     def _finished(self, reason: str) -> str:
+        if left := {name for some in self.group.gathered(self.tell.left_out) for name in some}:
+            self.tell.note(telling.left_out(left))
         self._close("finished", reason)
         best = self.course.best_epoch or 0
-        row = self.progress.rows[best - 1]
-        names = tasks.get(self.design.task).metrics
+        row, names = self.progress.rows[best - 1], tasks.get(self.design.task).metrics
         metrics = {name: row[f"{self.monitored}_{name}"] for name in names}
         self.tell(events.Finished, reason=reason, best_epoch=best, metrics=metrics)
         return "finished"
 
     def _close(self, status: str, reason: str) -> None:
+        """Write the report, and only then say in run.json that this is over: what is killed before goes on."""
         ended = self.clock()
-        self.run.update(
+        info = self.run.changed_info(
             status=status, reason=reason, ended=ended, seconds=self.info.seconds + ended - self.began,
             epochs_done=len(self.progress.rows), best_epoch=self.course.best_epoch,
         )  # fmt: skip
         if self.run.leads:
-            report.write(self.run)
-
-    def _tell_step(self, rate: float, steps: int) -> None:
-        progress = self.progress
-        self.tell(
-            events.Step, epoch=progress.epoch, step=progress.step, steps=steps,
-            loss=progress.loss_sum / max(progress.images, 1), learning_rate=rate,
-            images_per_second=progress.images / max(progress.seconds, 1e-9),
-        )  # fmt: skip
+            report.write(self.run, info=info)
+        self.run.write_info(info)

@@ -50,14 +50,15 @@ class Judged:
     result: Mapping[str, Any]
 
 
-def build(run: RunFolder, evaluation: Evaluation | None = None) -> dict[str, Any]:
+def build(run: RunFolder, evaluation: Evaluation | None = None, info: RunInfo | None = None) -> dict[str, Any]:
     """Return the content of report.json; it is JSON-able, and needs no image file.
 
     It works at every moment of a run: without a finished epoch, `metrics` is empty. With an `evaluation`, numbers,
     charts and mistakes are those of that data, and `kind` is "evaluation". A detector is judged at `threshold`: its
     optimum, or on other data what its model uses; `threshold_in_use` is what the model uses, if it has a threshold.
+    `info` stands for what run.json says.
     """
-    info, design = run.info(), run.design()
+    info, design = info or run.info(), run.design()
     task, part = tasks.get(design.task), parts.of(design.task)
     split, epochs = run.split(), _finite(run.epochs())
     judged = _judge(run, info, part, split, evaluation)

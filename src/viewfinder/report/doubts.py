@@ -35,8 +35,8 @@ def _few_images(words: str, images: int) -> str:
         return ""
     told = "too few for an interval" if images < LEAST_IMAGES else "the 95 % intervals are wide"
     return (
-        f"Few images were judged: on {words}, one image more or less is {1 / images:.1%} of accuracy, and {told}. With "
-        f"{FEW_IMAGES} or more, the numbers say more."
+        f"Few images were judged: of {words}, a single one is {1 / images:.1%}, and {told}. With {FEW_IMAGES} or more, "
+        "the numbers say more."
     )
 
 

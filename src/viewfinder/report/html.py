@@ -11,7 +11,7 @@ from viewfinder.report import pictures, threshold
 from viewfinder.report.build import Evaluation, build
 from viewfinder.report.charts import Chart, Mark, Series
 from viewfinder.report.summary import duration
-from viewfinder.run import RunFolder
+from viewfinder.run import RunFolder, RunInfo
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -22,9 +22,14 @@ PAIRS = 20
 Pictures = Callable[[Mapping[str, Any]], str | None]
 
 
-def write(run: RunFolder, evaluation: Evaluation | None = None, folder: Path | None = None) -> Path:
-    """Write report.json and report.html into the run's folder, or into `folder`; return the path of the HTML."""
-    report = build(run, evaluation)
+def write(
+    run: RunFolder, evaluation: Evaluation | None = None, folder: Path | None = None, info: RunInfo | None = None
+) -> Path:
+    """Write report.json and report.html into the run's folder, or into `folder`; return the path of the HTML.
+
+    `info` is what run.json is about to say, if that is not what it says now.
+    """
+    report = build(run, evaluation, info)
     return _keep(folder or run.path, report, render(report))
 
 

@@ -75,7 +75,7 @@ def train(run: RunFolder, watcher: Watcher | None = None) -> None:
     run.clear_stop()
     offset = _size(run.path / "events.jsonl")
     ended = follow("train", run, watcher or Silent(), offset)
-    if ended.code == 0:
+    if ended.code == 0 or run.info().status == "finished":  # killed after its last word, it lost nothing
         return
     if run.info().status in ("queued", "running"):
         record_end(run, ended)
@@ -208,6 +208,8 @@ def explained(run: RunFolder, ended: Ended) -> str:
         return "The trainer was killed by the system for memory: try a smaller batch_size, input_size or model."
     if code == -getattr(signal, "SIGKILL", 9):
         return "The trainer was killed. Resumed, it goes on from its last checkpoint."
+    if code == INPUT_IS_WRONG and said:
+        return said
     if code < 0:
         return f"The trainer was ended by signal {-code}."
     return f"The trainer ended with code {code}: {said}" if said else f"The trainer ended with code {code}."

@@ -65,7 +65,10 @@ def prepare(
     of = open_run(of)
     info, design = of.info(), of.design()
     if info.status != "finished":
-        raise RunError(f"The run '{of.path}' is {info.status}. Only a finished run can be repeated.")
+        raise RunError(
+            f"The run '{of.path}' is not finished, and only a finished run can be repeated. To go on with it: "
+            f"viewfinder resume {typed(of.path)}"
+        )
     of.with_model()
     of.predictions()
     if out is not None:

@@ -1,5 +1,6 @@
 """Training a source, and going on with a run that was stopped or is to be longer."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from viewfinder import design_file
 from viewfinder import weights as files
 from viewfinder.data.dataset import Dataset
 from viewfinder.design import Design, merge, require_classes
-from viewfinder.errors import RunError
+from viewfinder.errors import InputError, RunError
 from viewfinder.run import RunFolder, RunInfo
 from viewfinder.service import launch
 from viewfinder.service.designs import Settings
@@ -33,9 +34,14 @@ def train(
     Without `out` the run goes to `runs/<source>-<time>`. Raises InputError for what is wrong with any of it,
     TrainingError when the training fails, and KeyboardInterrupt when it is stopped: `resume` goes on with it.
     """
-    prepared = prepare(source, design, settings, out, progress=progress, download=download)
-    launch.train(prepared.run, watcher)
-    return prepared.run
+    run = prepare(source, design, settings, out, progress=progress, download=download).run
+    try:
+        launch.train(run, watcher)
+    except InputError:
+        if run.info().started is None:  # what was asked for cannot be had here: nothing was trained that could go on
+            shutil.rmtree(run.path)
+        raise
+    return run
 
 
 def resume(

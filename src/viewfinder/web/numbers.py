@@ -15,7 +15,7 @@ def metrics(report: dict[str, Any]) -> None:
         heading(f"Metrics on {report['judged_on']['words']}", 2)
         columns = {"title": "Metric", "text": "Value", "interval": "95 % interval", "explanation": "What it says"}
         rows = [{**one, "text": _score(one["value"]), "interval": _interval(one)} for one in report["metric_rows"]]
-        table(columns, rows, right={"text", "interval"})
+        table(columns, rows, right={"text", "interval"}, stacked=True)
 
 
 def tables(report: dict[str, Any]) -> None:
