@@ -6,7 +6,7 @@ else
 BIN := .venv/bin
 endif
 STAMP := .venv/.installed
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .PHONY: demo serve test test-fast soak check format clean
 

@@ -13,7 +13,7 @@ def choose(page, label, value):
     field.press("Tab")
 
 
-def test_the_first_model_is_three_clicks_away(server, page):
+def test_the_first_model_is_three_clicks_away(samples, server, page):
     from playwright.sync_api import expect
 
     page.goto(server.url)
@@ -52,7 +52,7 @@ def test_the_first_model_is_three_clicks_away(server, page):
     expect(page.get_by_text("digits, 1 run", exact=True)).to_be_visible()
 
 
-def test_the_server_dies_and_the_run_goes_on(server, page):
+def test_the_server_dies_and_the_run_goes_on(samples, server, page):
     from playwright.sync_api import expect
 
     page.goto(server.url)

@@ -57,7 +57,7 @@ def many(tmp_path):
 
 
 @pytest.fixture
-def server(tmp_path, many, server):
+def server(tmp_path, many, samples, server):
     """The server over a library with them, and a model in training."""
     server.stop()
     library = Library.open(server.home)

@@ -170,7 +170,7 @@ class Keyboard:
         return self
 
 
-def test_from_the_sample_to_its_result_by_keyboard_alone(server, page):
+def test_from_the_sample_to_its_result_by_keyboard_alone(samples, server, page):
     from playwright.sync_api import expect
 
     keyboard, status = Keyboard(page), page.get_by_role("status")
