@@ -2,14 +2,16 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from PIL import Image, ImageDraw
 
 from viewfinder import catalogue
-from viewfinder.data import pixels
+from viewfinder.data import pixels, sources
 
 CLASSES, SIDES, BOXES = 4, (650, 417), 3
 COLOURS = ("red", "lime", "blue", "yellow")
@@ -52,9 +54,32 @@ def with_boxes(folder: Path, count: int) -> None:
             boxes.append({"id": len(boxes) + 1, "image_id": number, "category_id": kind + 1, "bbox": box})
         image.save(folder / f"{number}.jpg", quality=90)
         images.append({"id": number, "file_name": f"{number}.jpg", "width": SIDES[0], "height": SIDES[1]})
-    kinds = [{"id": number + 1, "name": name} for number, name in enumerate(COLOURS)]
-    annotated = {"images": images, "annotations": boxes, "categories": kinds}
-    (folder / "annotations.json").write_text(json.dumps(annotated), encoding="utf-8")
+    _write_coco(folder, images, boxes, COLOURS)
+
+
+def annotated(source: Path, folder: Path, count: int) -> None:
+    """Copy some images of a detection dataset, and write a COCO file of their boxes."""
+    dataset = sources.load(source, task="detection")
+    kept = dataset.images.filter(pl.col("boxes") != "[]").sort("sha256")[:count]  # sorted: as good as drawn
+    images: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
+    folder.mkdir(parents=True)
+    for number, row in enumerate(kept.iter_rows(named=True), 1):
+        file = dataset.path(row["image"])
+        shutil.copy(file, folder / file.name)
+        images.append({"id": number, "file_name": file.name, "width": row["width"], "height": row["height"]})
+        for box in json.loads(row["boxes"]):
+            kind = dataset.classes.index(box["category"]) + 1
+            boxes.append({"id": len(boxes) + 1, "image_id": number, "category_id": kind, "bbox": box["bbox"]})
+    _write_coco(folder, images, boxes, dataset.classes)
+
+
+def _write_coco(
+    folder: Path, images: list[dict[str, Any]], boxes: list[dict[str, Any]], classes: Sequence[str]
+) -> None:
+    kinds = [{"id": number + 1, "name": name} for number, name in enumerate(classes)]
+    told = {"images": images, "annotations": boxes, "categories": kinds}
+    (folder / "annotations.json").write_text(json.dumps(told), encoding="utf-8")
 
 
 def _blotches(rng: np.random.Generator, sides: tuple[int, int] = SIDES) -> Image.Image:

@@ -71,7 +71,7 @@ class Case:
         self.size, self.batch = SIZE.get(self.task, self.row.input_size), BATCH[self.task]
         if not self.images.exists():
             self._write_images(asked.data, round(asked.images * SHARE[self.task]))
-        self.classes = images.CLASSES if self.task == "detection" else len(list((self.images / "train").iterdir()))
+        self.classes = self._count_classes()
         if asked.pretrained:
             images.pretrained(name, self.weights, self.classes)
         else:
@@ -79,12 +79,17 @@ class Case:
 
     def _write_images(self, given: Path | None, count: int) -> None:
         if self.task == "detection":
-            images.with_boxes(self.images, count)
+            images.annotated(given, self.images, count) if given else images.with_boxes(self.images, count)
             return
         if not given:
             given = self.images.with_name("made")
             images.classified(given, count)
         images.divided(given, self.images)
+
+    def _count_classes(self) -> int:
+        if self.task == "classification":
+            return len(list((self.images / "train").iterdir()))
+        return len(json.loads((self.images / "annotations.json").read_text(encoding="utf-8"))["categories"])
 
     @property
     def contestants(self) -> list[Contestant]:
@@ -154,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", default=CASES)
     parser.add_argument("--images", type=int, default=320)
-    parser.add_argument("--data", type=Path, help="images in a folder for each class, for classifiers, not made ones")
+    parser.add_argument("--data", type=Path, help="images in a folder for each class, or with boxes, not made ones")
     parser.add_argument("--pretrained", action="store_true", help="start from the published weights")
     parser.add_argument("--unchanged", action="store_true", help="without augmentation")
     parser.add_argument("--repetitions", type=int, default=3)

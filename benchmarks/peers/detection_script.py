@@ -26,7 +26,8 @@ class Annotated(Dataset[Any]):
         self.folder, told = folder, json.loads((folder / "annotations.json").read_text(encoding="utf-8"))
         self.images, self.boxes = told["images"], told["annotations"]
         changes = [v2.RandomHorizontalFlip(), v2.RandomRotation(DEGREES), v2.ColorJitter(LIGHT, LIGHT, 0.0, HUE)]
-        self.change = v2.Compose([*(changes if augmented else []), v2.ToDtype(torch.float32, scale=True)])
+        tidy = [v2.ToDtype(torch.float32, scale=True), v2.ClampBoundingBoxes(), v2.SanitizeBoundingBoxes()]
+        self.change = v2.Compose([*(changes if augmented else []), *tidy])
 
     def __len__(self) -> int:
         return len(self.images)
