@@ -27,6 +27,14 @@ WIDER = """() => {
     return wide.slice(-3).map((one) => one.outerHTML.slice(0, 120));
 }"""
 
+WATCH = """
+    window.shifts = [];
+    new PerformanceObserver((list) => list.getEntries().filter((one) => !one.hadRecentInput).forEach((one) =>
+        window.shifts.push(one.sources.map(({node, previousRect, currentRect}) =>
+            `${node?.outerHTML?.slice(0, 120)}: ${previousRect.y} -> ${currentRect.y}`)))
+    ).observe({type: "layout-shift", buffered: true});
+"""
+
 
 @pytest.fixture
 def filled(tmp_path, shown, colors, colors_run):
@@ -57,6 +65,7 @@ def page(browser):
     context = browser.new_context(viewport=WIDE, bypass_csp=True)
     opened = context.new_page()
     opened.set_default_timeout(30_000)
+    opened.add_init_script(WATCH)
     yield opened
     context.close()
 
@@ -114,6 +123,8 @@ def previewed(page):
 
 
 DOES = {"what if": tried, "design augmentation": previewed}
+MOVES = ("what if", "compare")
+"""Where something may move: one page is made to, on the other nothing below it is pressed."""
 DIALOGS = {
     "text": opened("As text", "The design as text"),
     "command": opened("As command", "The same as a command"),
@@ -220,6 +231,9 @@ def test_every_page_is_readable_by_all_and_fits_a_narrow_window(half, server, pa
         page.goto(f"{server.url}{address}")
         settled(page)
         DOES.get(name, settled)(page)
+        shifts = page.evaluate("window.shifts")
+        if shifts and name not in MOVES:  # what moves away while it is pressed is not pressed
+            wrong[f"{name}, moved"] = shifts
         wrong |= looked_at(page, name)
     assert not wrong, json.dumps(wrong, indent=1)
 

@@ -126,6 +126,13 @@ def test_a_run_is_deployed_rolled_back_and_downloaded(server, page):
     expect(page.get_by_text("'Run a' is used by the saved model 'Colour sorter'")).to_be_visible()
 
 
+def test_the_buttons_of_a_table_stay_where_they_are_pressed(server, page, filled):
+    page.goto(f"{server.url}/analyses/{filled.id}/runs")
+    button = page.get_by_role("button", name="Delete Run a").element_handle()
+    page.wait_for_timeout(1000)
+    assert button.evaluate("(one) => one.isConnected")  # else a click would have met another one than was pressed
+
+
 def test_what_is_deleted_is_undone_restored_or_gone(server, page, filled):
     from playwright.sync_api import expect
 

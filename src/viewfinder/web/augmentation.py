@@ -1,6 +1,7 @@
 """The Data augmentation tab of a design: its settings, and what they do to an image."""
 
 import asyncio
+from itertools import zip_longest
 from typing import Any
 
 from nicegui import background_tasks, ui
@@ -41,19 +42,22 @@ def augmentation(editing: Editing) -> None:
 
 
 class Figure:
-    """A picture with its caption; not seen until there is one."""
+    """A picture with its caption; its place is kept while it is made."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self) -> None:
         with ui.element("figure") as self.element:
-            self.image = ui.element("img")
+            with ui.element("div").classes("vf-none"):
+                self.image = ui.element("img").props('alt=""')
             with ui.element("figcaption"):
-                self.caption = ui.label(text)
+                self.caption = ui.label()
         self.element.visible = False
 
-    def show(self, digest: str, text: str | None) -> None:
-        """Show a picture; it is sent to the browser only if it is another one."""
-        self.element.visible = True
-        self.caption.text = text or self.caption.text
+    def expect(self, text: str | None) -> None:
+        """Keep the place of a picture with this caption, or of none."""
+        self.element.visible, self.caption.text = text is not None, text or ""
+
+    def show(self, digest: str) -> None:
+        """Show the picture; it is sent to the browser only if it is another one."""
         props: dict[str, Any] = {"src": f"/files/previews/{digest}.jpg", "alt": self.caption.text}
         if any(self.image.props.get(name) != value for name, value in props.items()):
             self.image.props.update(props)
@@ -77,16 +81,16 @@ class Shown:
             with ui.row().classes("w-full items-center justify-between"):
                 heading("What the trainer sees", 2)
                 ui.button("Change image", icon="shuffle", on_click=self._change).props("outline no-caps")
-            self.state = ui.label().props("role=status").classes("vf-soft text-sm")
+            self.state = ui.label().props("role=status").classes("vf-soft text-sm min-h-[1lh]")
             self.wrong = ui.label().props("role=alert").classes("vf-wrong text-sm")
             with ui.element("div").classes("vf-gallery vf-previews"):
-                self.pictures["original"] = [Figure("Original")]
-                self.pictures["example"] = [Figure(f"Epoch {epoch}") for epoch in range(1, EPOCHS + 1)]
+                self.pictures["original"] = [Figure()]
+                self.pictures["example"] = [Figure() for _ in range(EPOCHS)]
 
     def strongest(self, category: str) -> None:
         """Show the most that a category can do to the image."""
         with ui.element("div").classes("vf-gallery vf-previews"):
-            self.pictures[category] = [Figure("") for _ in range(MOST)]
+            self.pictures[category] = [Figure() for _ in range(MOST)]
 
     def refresh(self) -> None:
         """Ask for new pictures; they appear when they are there."""
@@ -98,6 +102,7 @@ class Shown:
         self.refresh()
 
     async def _refresh(self) -> None:
+        self._expect(said(self.editing.design.augmentation))
         self.state.text = "" if self.library.warm.state == "ready" else WARMING
         try:
             pictures = await self._asked()
@@ -105,6 +110,7 @@ class Shown:
             return  # a later change is on its way
         except ViewfinderError as error:
             self.state.text, self.wrong.text = "", str(error)
+            self._expect({})
             return
         if not self.client.is_deleted:
             self.state.text = self.wrong.text = ""
@@ -118,26 +124,29 @@ class Shown:
         answer = await asyncio.wrap_future(self.images.ask(self.library, self.client.id, design, self.number))
         return previews.kept(self.library, answer)
 
+    def _expect(self, captions: dict[str, list[str]]) -> None:
+        for name, figures in self.pictures.items():
+            for figure, text in zip_longest(figures, captions.get(name, ())):
+                figure.expect(text)
+
     def _show(self, pictures: previews.Shown) -> None:
-        captions = said(self.editing.design.augmentation)
         found = {"original": (pictures.original,), "example": pictures.examples, **pictures.strongest}
         for name, figures in self.pictures.items():
-            digests, texts = found.get(name, ()), captions.get(name, ())
-            for place, figure in enumerate(figures):
-                figure.element.visible = place < len(digests)
-                if place < len(digests):
-                    figure.show(digests[place], texts[place] if texts else None)
+            for figure, digest in zip(figures, found.get(name, ()), strict=False):
+                figure.show(digest)
 
 
 def said(augmentation: Augmentation) -> dict[str, list[str]]:
-    """Return what each picture of a category's maximum shows, in words."""
+    """Return in words what each picture shows; a category that is off has none."""
     affine = augmentation.affine
     turn = f"{affine.max_rotation:g}° " if affine.rotate and affine.max_rotation else ""
     flips = [word for on, word in ((affine.horizontal_flip, "mirrored"), (affine.vertical_flip, "upside down")) if on]
     turned = [f"{turn}left"] if turn else []
     last = ", ".join([*([f"{turn}right"] if turn else []), *flips])
-    return {
+    strongest = {
         "color": ["All up", "All down"],
-        "affine": [*turned, last],
+        "affine": [*turned, last] if last else [],
         "crop": [f"{augmentation.crop.min_kept_ratio:.0%} of the area"],
     }
+    enabled = {name: texts for name, texts in strongest.items() if getattr(augmentation, name).enabled}
+    return {"original": ["Original"], "example": [f"Epoch {epoch}" for epoch in range(1, EPOCHS + 1)], **enabled}

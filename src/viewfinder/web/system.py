@@ -44,11 +44,11 @@ async def system_page(library: Library) -> None:
     with page("System", [("System", "/system")]):
         heading("System")
         _queue(library, found.queue)
-        _disk(library)
         _trash(library, found.trash)
         Tokens(library, found.tokens).build()
         _backups(library, found.backups)
         _versions(library, found.versions)
+        _disk(library)  # the last, since it grows when it is counted: nothing moves away from under the mouse
 
 
 async def _try(work: Callable[..., Any], *args: Any) -> None:
@@ -118,8 +118,7 @@ def _uses(found: Disk) -> None:
         for use in found.uses
     ]  # fmt: skip
     columns = {"name": "Name", "kind": "What", "size": "Size"}
-    shown = table(columns, rows, right=("size",), by={"size": "bytes"}, key="id", pagination=15)
-    shown.props(remove="hide-pagination")
+    shown = table(columns, rows, right=("size",), by={"size": "bytes"}, key="id", at_once=15)
     link_cells(shown, "name")
 
 
