@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from viewfinder.data import pixels
 from viewfinder.data.pixels import UnreadableImage
@@ -115,6 +116,15 @@ def test_a_draft_is_large_enough_and_knows_the_original_size(orientation):
     assert pixels.original_size(image) == ((1600, 1200) if orientation == 1 else (1200, 1600))
     assert min(image.size) == 300
     assert pixels.read(content).size == pixels.original_size(image)
+
+
+def test_what_a_file_says_of_itself_does_not_count():
+    texts = PngInfo()
+    texts.add_text("original_size", "4000x3000")
+    image = Image.fromarray(np.dstack([COLOUR, np.full(GRADIENT.shape, 255, np.uint8)]))
+    read = pixels.read(encoded(image, "PNG", pnginfo=texts))
+    assert (read.mode, pixels.original_size(read)) == ("RGB", (30, 20))
+    assert np.array_equal(np.asarray(read), COLOUR)
 
 
 def test_square_stretches_the_whole_image():

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -117,6 +118,50 @@ def test_room_is_made_by_removing_what_was_used_longest_ago(tmp_path):
     room = slots.make_room(tmp_path, "mine", 4096, most_bytes=taken + 5000)
     assert {path.name for path in tmp_path.iterdir()} == {"new"}
     assert room == 5000
+
+
+def test_what_is_used_now_is_not_removed(tmp_path):
+    with Slots(tmp_path / "used", 1, 4096) as cache:
+        cache.put(0, bytes(4096))
+        taken = slots._allocated(tmp_path / "used")
+        assert slots.make_room(tmp_path, "mine", 4096, most_bytes=taken + 5) == 5
+        assert cache.get(0) == bytes(4096)
+        os.utime(tmp_path / "used", (1, 1))
+        cache._told = 0.0  # a minute ago
+        cache.get(0)
+        assert slots.make_room(tmp_path, "mine", 4096, most_bytes=taken + 5) == 5
+        assert (tmp_path / "used" / "pieces").exists()
+
+
+def test_a_reserve_of_the_disk_is_left(tmp_path, monkeypatch):
+    left = [slots.RESERVE[0] + 1]
+    monkeypatch.setattr(slots, "LOOK_BYTES", 3)
+    monkeypatch.setattr(slots.shutil, "disk_usage", lambda _: SimpleNamespace(total=1 << 40, free=left[0]))
+    with Slots(tmp_path / "cache", 4, 4) as cache:
+        cache.put(0, b"abcd")
+        left[0] -= 2
+        cache.put(1, b"abcd")
+        assert [number in cache for number in (0, 1)] == [True, False]
+        left[0] += 2
+        cache.put(1, b"abcd")
+        assert 1 in cache
+
+
+def test_a_cache_that_may_have_less_gives_its_room_back(tmp_path):
+    with Slots(tmp_path / "cache", 4, 4096) as cache:
+        for number in range(4):
+            cache.put(number, bytes(4096))
+    with Slots(tmp_path / "cache", 4, 4096, most_bytes=2 * (4096 + slots.ENTRY)) as cache:
+        assert [number in cache for number in range(4)] == [True, True, False, False]
+        assert cache.get(1) == bytes(4096)
+    assert (tmp_path / "cache" / "pieces").stat().st_size == 2 * 4096
+
+
+def test_one_that_another_process_removes_meanwhile_does_not_matter(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    found = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: [*found(self), self / "gone"])
+    assert slots.make_room(tmp_path, "mine", 1) > 1 << 20
 
 
 def test_a_name_depends_on_every_part():

@@ -160,13 +160,16 @@ def test_processes_end_with_their_launcher(queued, colors):
     assert gone(run.path)
 
 
-def test_detection_with_two_processes(queued, squares):
+def test_detection_with_two_processes(queued, squares, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIEWFINDER_HOME", str(tmp_path / "home"))
     run = queued(squares, {"training.epochs": 1, "training.batch_size": 2, "runtime.devices": "cpu:2"})
     launch.train(run)
     counts = run.info().dataset.counts
     assert run.info().status == "finished"
     assert run.predictions()["image"].n_unique() == run.predictions().height == counts["test"]
     assert told(run, "started")[0].steps == -(-counts["train"] // 4)
+    kept = [np.fromfile(path, "<u8") for path in (tmp_path / "home" / "cache" / "images").glob("*/index")]
+    assert sorted(map(np.count_nonzero, kept)) == sorted([counts["train"], counts["test"]]), "all are decoded once"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are enforced on Linux")

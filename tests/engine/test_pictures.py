@@ -1,5 +1,7 @@
 """Images are decoded once, and nothing but time tells."""
 
+import hashlib
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +97,17 @@ def test_an_image_that_was_replaced_is_another(photos, tmp_path):
     (second,) = examples(Recipe(48).keeping(tmp_path / "kept", [item]), [item])
     assert np.abs(second.pixels.astype(int) - (254, 0, 0)).max() < 3
     assert first.original_size != second.original_size
+
+
+def test_so_is_one_whose_size_and_time_are_the_same(photos, tmp_path):
+    """As a copy that keeps the time may leave it; the content that was imported is known."""
+    for color in ("blue", "red"):
+        Image.new("RGB", (90, 90), color).save(tmp_path / "a.bmp")
+        os.utime(tmp_path / "a.bmp", (1, 1))
+        digest = hashlib.sha256((tmp_path / "a.bmp").read_bytes()).hexdigest()
+        item = Item(str(tmp_path / "a.bmp"), "a.bmp", number=0, sha256=digest)
+        (found,) = examples(Recipe(48).keeping(tmp_path / "kept", [item]), [item])
+    assert (found.pixels == (255, 0, 0)).all()
 
 
 def test_what_was_damaged_is_read_anew(photos, tmp_path):

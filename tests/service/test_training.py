@@ -8,7 +8,10 @@ import threading
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from viewfinder.cli.app import app
+from viewfinder.design import Runtime
 from viewfinder.errors import InputError, RunError, TrainingError
 from viewfinder.run import RunFolder
 from viewfinder.service import launch
@@ -173,3 +176,28 @@ def test_a_device_that_is_refused_leaves_no_run_behind(devices, colors, quick, t
         train(colors, settings=settings, out=tmp_path / "run")
     assert "ended with code" not in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("repeated", [False, True])
+def test_nor_does_the_command(repeated, colors, colors_run, tmp_path):
+    refused = ["runtime.devices=cuda:0", "runtime.strict=true"]
+    asked = ["train", str(colors), *(part for setting in refused for part in ("--set", setting))]
+    if repeated:
+        shutil.copytree(colors_run.path, tmp_path / "copy")
+        run = RunFolder.open(tmp_path / "copy")
+        design = run.design()
+        run.write_design(design.model_copy(update={"runtime": Runtime(devices="cuda:0", strict=True)}))
+        asked = ["train", "--repeat", str(run.path)]
+    done = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "run")])
+    assert isinstance(done.exception, InputError), done.output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_run_that_cannot_go_on_here_stays(colors, quick, tmp_path):
+    settings = {**quick, "runtime.devices": "cuda:0", "runtime.strict": True}
+    run = prepare(colors, settings=settings, out=tmp_path / "run").run
+    done = CliRunner().invoke(app, ["resume", str(run.path)])
+    assert isinstance(done.exception, InputError), done.output
+    assert RunFolder.open(run.path).info().status == "failed"

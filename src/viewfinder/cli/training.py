@@ -121,18 +121,18 @@ def resume(
     with counting("Reading images") as progress:
         reopen(folder, epochs, moved, progress=progress)
     tell(f"Run: {folder.path}, {plural(folder.epochs().height, 'epoch')} done")
-    follow(folder, json)
+    follow(folder, json, new=False)
     conclude(folder, json)
 
 
-def follow(run: "RunFolder", as_json: bool) -> None:
-    """Train a run and show how it goes; on Ctrl-C say how to go on, and exit."""
+def follow(run: "RunFolder", as_json: bool, new: bool = True) -> None:
+    """Train a new run, or go on with one, and show how it goes; on Ctrl-C say how to go on, and exit."""
     from viewfinder.cli.view import watching
-    from viewfinder.service import launch
+    from viewfinder.service import launch, training
 
     try:
         with watching(run.design()) as view:
-            launch.train(run, view)
+            (training.begin if new else launch.train)(run, view)
     except KeyboardInterrupt:
         done = run.epochs().height
         kept = (

@@ -29,6 +29,7 @@ FORMAT_WORDS = "JPEG, PNG, WebP, BMP, TIFF and GIF"
 
 ORIENTATION = 0x0112  # the EXIF tag
 SWAPS_SIDES = (5, 6, 7, 8)  # its values that exchange width and height
+ORIGINAL_SIZE = (-1, -1)  # in the `info` of an image that was read; no file has such a key
 
 # What Pillow's decoders raise for files that are broken in one way or another.
 DECODING_ERRORS = (
@@ -87,7 +88,7 @@ def read(source: ImageSource, at_least: int | None = None) -> Image.Image:
 
 def original_size(image: Image.Image) -> tuple[int, int]:
     """Return (width, height) of the whole upright image that `read` made `image` from."""
-    width, height = image.info.get("original_size", image.size)
+    width, height = image.info.get(ORIGINAL_SIZE, image.size)
     return int(width), int(height)
 
 
@@ -125,7 +126,7 @@ def at_most(image: Image.Image, size: tuple[int, int], *, final: bool) -> Image.
     if smaller == image.size:
         return image
     reduced = image.resize(smaller, Image.Resampling.BILINEAR if final else Image.Resampling.LANCZOS)
-    reduced.info = {"original_size": original_size(image)}
+    reduced.info = {ORIGINAL_SIZE: original_size(image)}
     return reduced
 
 
@@ -175,7 +176,7 @@ def _name(source: ImageSource) -> str:
 
 
 def _upright_rgb(image: Image.Image, at_least: int | None) -> Image.Image:
-    if "original_size" in image.info:
+    if ORIGINAL_SIZE in image.info:
         return image  # it was read before
     stored, orientation = image.size, image.getexif().get(ORIENTATION, 1)
     # TIFF files are turned by Pillow itself while loading, and already report the upright size.
@@ -184,7 +185,7 @@ def _upright_rgb(image: Image.Image, at_least: int | None) -> Image.Image:
         image.draft("RGB", (at_least, at_least))
     image.load()
     upright = to_rgb(ImageOps.exif_transpose(image))
-    upright.info = {"original_size": (stored[1], stored[0]) if swaps else stored}
+    upright.info = {ORIGINAL_SIZE: (stored[1], stored[0]) if swaps else stored}
     return upright
 
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import threading
+import time
 import zlib
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -19,6 +20,10 @@ import numpy as np
 
 MOST_BYTES = 20 << 30  # of all caches in a folder together
 MOST_OF_FREE = 0.5  # and no more than this share of what the disk has left
+RESERVE = 2 << 30, 0.1  # bytes that are left to what matters, and no more than this share of a small disk
+LOOK_BYTES = 32 << 20  # after so many it looks again at what the disk has left
+USED_S = 600.0  # a cache that was used so recently belongs to a training, and is not removed for another
+TOLD_S = 60.0  # how often it says that it is used
 CHECKSUM_BITS = 32  # of an entry of the index; above them is one more than the length, and 0 for what is not there
 ENTRY = 8  # bytes in the index
 
@@ -37,16 +42,19 @@ class Slots:
         self._index = np.zeros(self.count, "<u8")
         self._damaged: set[int] = set()
         self._files: tuple[IO[bytes], IO[bytes]] | None = None
+        self._folder, self._told, self._unlooked = folder, 0.0, LOOK_BYTES
         if not self.count:
             return
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            os.utime(folder)
+            self._tell()
             with ExitStack() as opened:
                 pieces, index = (opened.enter_context(_opened(folder / name)) for name in ("pieces", "index"))
                 content = index.read(self.count * ENTRY)
                 known = np.frombuffer(content, "<u8", len(content) // ENTRY)  # the last entry may be cut short
                 self._index[: len(known)] = known
+                if os.fstat(pieces.fileno()).st_size > self.count * size_bytes:  # it had more room once
+                    pieces.truncate(self.count * size_bytes)
                 self._files = pieces, index
                 opened.pop_all()
 
@@ -73,6 +81,7 @@ class Slots:
             return None
         with self._lock, suppress(OSError):
             if self._files is not None:
+                self._tell()
                 pieces, _ = self._files
                 pieces.seek(number * self.size_bytes)
                 found = pieces.read(min((entry >> CHECKSUM_BITS) - 1, self.size_bytes))
@@ -82,12 +91,13 @@ class Slots:
         return None
 
     def put(self, number: int, piece: bytes) -> None:
-        """Keep a piece, if there is room."""
+        """Keep a piece, if there is room: what else needs the disk comes first."""
         if number >= self.count or len(piece) > self.size_bytes:
             return
         entry = _entry_of(piece)
         with self._lock, suppress(OSError):  # the disk is full, or the folder is gone
-            if self._files is not None:
+            if self._files is not None and self._is_room(len(piece)):
+                self._tell()
                 pieces, index = self._files
                 pieces.seek(number * self.size_bytes)
                 pieces.write(piece)
@@ -95,6 +105,24 @@ class Slots:
                 index.write(entry.to_bytes(ENTRY, "little"))
                 self._index[number] = entry
                 self._damaged.discard(number)
+
+    def _tell(self) -> None:
+        """Say, by its folder's time, that the cache is used."""
+        now = time.monotonic()
+        if now - self._told >= TOLD_S or not self._told:
+            self._told = now
+            with suppress(OSError):
+                os.utime(self._folder)
+
+    def _is_room(self, size: int) -> bool:
+        """Return whether the disk has more left than the reserve, as of some bytes ago."""
+        self._unlooked += size
+        if self._unlooked > LOOK_BYTES:
+            disk, (most, share) = shutil.disk_usage(self._folder), RESERVE
+            if disk.free < min(most, disk.total * share):
+                return False
+            self._unlooked = 0
+        return True
 
     def _entry(self, number: int) -> int:
         """Return the entry of a piece, which another process may have kept meanwhile; 0 when it is not there."""
@@ -123,16 +151,16 @@ def key(parts: Iterable[object]) -> str:
 def make_room(root: Path, name: str, wanted: int, most_bytes: int = MOST_BYTES) -> int:
     """Remove the caches below `root` that were used longest ago, until one of `wanted` bytes fits beside the others.
 
-    Returns how many bytes the cache `name` may have.
+    Those that were used just now stay. Returns how many bytes the cache `name` may have.
     """
     with suppress(OSError):
         root.mkdir(parents=True, exist_ok=True)
-        others = sorted((path for path in root.iterdir() if path.name != name), key=lambda path: path.stat().st_mtime)
-        taken = {path: _allocated(path) for path in others}
-        own = _allocated(root / name)
-        free = shutil.disk_usage(root).free + own
-        for path in others:
-            if sum(taken.values()) + wanted <= most_bytes and wanted <= free * MOST_OF_FREE:
+        others = sorted((_used(path), path) for path in root.iterdir() if path.name != name)
+        taken = {path: _allocated(path) for _, path in others}
+        free = shutil.disk_usage(root).free + _allocated(root / name)
+        for used, path in others:
+            fits = sum(taken.values()) + wanted <= most_bytes and wanted <= free * MOST_OF_FREE
+            if fits or time.time() - used < USED_S:
                 break
             shutil.rmtree(path, ignore_errors=True)
             free += taken.pop(path)
@@ -145,7 +173,18 @@ def _opened(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600), "r+b", buffering=0)
 
 
+def _used(folder: Path) -> float:
+    """Return when a cache was used; long ago, if another process has just removed it."""
+    with suppress(OSError):
+        return folder.stat().st_mtime
+    return 0.0
+
+
 def _allocated(folder: Path) -> int:
     """Return what the files of a cache take of the disk; those with holes take less than their size."""
-    stats = [path.stat() for path in folder.glob("*")]
-    return sum(getattr(stat, "st_blocks", 0) * 512 or stat.st_size for stat in stats)
+    taken = 0
+    with suppress(OSError):  # another process has just removed it
+        for path in folder.glob("*"):
+            stat = path.stat()
+            taken += getattr(stat, "st_blocks", 0) * 512 or stat.st_size
+    return taken

@@ -69,7 +69,7 @@ class Item:
             stat = Path(str(self.path)).stat()
         except OSError:
             return self.name, None
-        return self.name, str(self.path), stat.st_size, stat.st_mtime_ns
+        return self.name, str(self.path), stat.st_size, stat.st_mtime_ns, self.sha256
 
 
 @dataclass(frozen=True)

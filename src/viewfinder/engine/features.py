@@ -6,6 +6,7 @@ from itertools import tee
 from pathlib import Path
 
 import numpy as np
+import PIL
 import torch
 from numpy.typing import NDArray
 
@@ -38,7 +39,9 @@ class FeatureLoader:
         self._bf16 = precision == "bf16"
         self._number = {item.name: number for number, item in enumerate(items)}
         size = int(np.prod(graph.shape)) * (2 if self._bf16 else 4)
-        name = slots.key((graph.key, precision, recipe if views else None, [item.stamp() for item in items]))
+        name = slots.key(
+            (PIL.__version__, graph.key, precision, recipe if views else None, [one.stamp() for one in items])
+        )
         count = len(items) * views
         room = slots.make_room(kept, name, count * size) if count else 0
         self._kept = Slots(kept / name, count, size, room)

@@ -8,7 +8,7 @@ from pathlib import Path
 import PIL
 from PIL import Image
 
-from viewfinder.data import slots
+from viewfinder.data import pixels, slots
 from viewfinder.data.slots import Slots
 
 FORMAT = 1
@@ -45,12 +45,12 @@ class Pictures:
             return None
         width, height, *original = HEADER.unpack_from(content)
         image = Image.frombytes("RGB", (width, height), memoryview(content)[HEADER.size :])
-        image.info = {"original_size": tuple(original)}
+        image.info = {pixels.ORIGINAL_SIZE: tuple(original)}
         return image
 
     def put(self, number: int, image: Image.Image) -> None:
         """Keep an image that `pixels.read` gave, if there is room."""
-        original = image.info["original_size"]
+        original = image.info[pixels.ORIGINAL_SIZE]
         _slots(self).put(number, HEADER.pack(*image.size, *original) + image.tobytes())
 
     def close(self) -> None:

@@ -310,11 +310,11 @@ class Trainer:
                 told = self.clock()
                 self.tell(events.Evaluating, split=split, done=done, images=images)
 
-        items = self.group.each_nth(self._items(split))
+        items = self._items(split)
         self.group.follow(self.network)
         network, load = self.feed.judging_network(), self.feed.judging(split, items)
         try:
-            part = judge(network, self.task, items, load, progress, self.feed.judged_with[0])
+            part = judge(network, self.task, self.group.each_nth(items), load, progress, self.feed.judged_with[0])
         except StopRequested:
             part = None
         parts = self.group.gathered(part)

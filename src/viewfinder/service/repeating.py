@@ -11,7 +11,7 @@ from viewfinder.run import RunFolder, RunInfo
 from viewfinder.service import launch
 from viewfinder.service.preparing import free_folder, own_versions, refuse_used
 from viewfinder.service.source import Progress, Source
-from viewfinder.service.training import found_again, open_run
+from viewfinder.service.training import begin, found_again, open_run
 from viewfinder.words import plural, typed
 
 TIMES = ("seconds", "images_per_second")
@@ -50,7 +50,7 @@ def repeat(
     another, WeightsError when its weights are gone, and what `train` raises.
     """
     run = prepare(of, out, source, progress=progress)
-    launch.train(run, watcher)
+    begin(run, watcher)
     return compared(run, of)
 
 

@@ -35,13 +35,21 @@ def train(
     TrainingError when the training fails, and KeyboardInterrupt when it is stopped: `resume` goes on with it.
     """
     run = prepare(source, design, settings, out, progress=progress, download=download).run
+    begin(run, watcher)
+    return run
+
+
+def begin(run: RunFolder, watcher: launch.Watcher | None = None) -> None:
+    """Train a run that was just prepared; remove its folder when what it asks for cannot be had here.
+
+    Raises what `launch.train` raises.
+    """
     try:
         launch.train(run, watcher)
     except InputError:
-        if run.info().started is None:  # what was asked for cannot be had here: nothing was trained that could go on
+        if run.info().started is None:  # nothing was trained that could go on
             shutil.rmtree(run.path)
         raise
-    return run
 
 
 def resume(
