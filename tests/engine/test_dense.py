@@ -42,10 +42,17 @@ def test_a_detector_finds_the_same(name):
     for image in images():
         with torch.inference_mode():
             (expected,), (found,) = built([image]), judging([image])
-        assert len(expected["boxes"])
-        assert torch.equal(found["labels"], expected["labels"])
-        for key, tolerance in EXACT.items():
-            assert torch.allclose(found[key], expected[key], rtol=0, atol=tolerance)
+        assert len(found["boxes"]) == len(expected["boxes"]) > 10
+        assert missing(expected, found) <= 1, "of two with the same score, one may be the last that is told"
+
+
+def missing(expected, found):
+    """Return how many objects were not found; the order of those with the same score is nobody's."""
+    same = expected["labels"][:, None] == found["labels"]
+    for key, tolerance in EXACT.items():
+        apart = (expected[key][:, None] - found[key]).abs()
+        same &= (apart.amax(-1) if apart.ndim > 2 else apart) <= tolerance
+    return int((~same.any(1)).sum())
 
 
 @pytest.mark.parametrize("name", DETECTORS)
