@@ -254,3 +254,23 @@ def test_a_new_classifier_finds_every_class_about_as_likely(name):
     with torch.no_grad():
         loss = torch.nn.functional.cross_entropy(network(torch.rand(16, 3, 64, 64)), torch.tensor([0, 1] * 8))
     assert loss.item() == pytest.approx(math.log(2), rel=0.15)
+
+
+@pytest.mark.parametrize("row", [R50, PYRAMID], ids=lambda row: row.name)
+def test_the_order_of_channels_changes_nothing(row, monkeypatch):
+    """Which is that of the processor: the pyramid's maps, and what is learned from them."""
+    found, image = {}, torch.rand(2, 3, 96, 128, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for processor in ("AVX2", "AVX512"):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda processor=processor: processor)
+        torch.manual_seed(0)
+        network = build.network(row, 3, "frozen").eval()
+        maps = network.backbone(image)
+        said, _ = network.rpn.head(list(maps.values()))
+        sum(one.square().mean() for one in said).backward()
+        weight = network.rpn.head.conv[0][0].weight
+        last = next(iter(maps.values())).is_contiguous(memory_format=torch.channels_last)
+        found[processor] = [one.detach() for one in (*maps.values(), *said, weight.grad)]
+        assert last == weight.is_contiguous(memory_format=torch.channels_last) == (processor == "AVX512")
+    for ours, theirs in zip(found["AVX2"], found["AVX512"], strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-5 * float(theirs.abs().max()))

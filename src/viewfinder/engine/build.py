@@ -37,7 +37,12 @@ def network(row: Model, classes: int, batch_norm: str) -> nn.Module:
     """Return a network with random weights, with the memory format and the pooling that run fastest."""
     built = family(row).build(row, classes, batch_norm)
     layers.average_globally(built)
-    return built.to(memory_format=torch.channels_last)
+    built.to(memory_format=torch.channels_last)
+    if row.task == "detection" and torch.backends.cpu.get_cpu_capability() == "AVX2" and not torch.cuda.is_available():
+        from viewfinder.engine import faster_rcnn
+
+        faster_rcnn.put_channels_first(built)
+    return built
 
 
 def load_pretrained(built: nn.Module, row: Model, path: Path) -> None:

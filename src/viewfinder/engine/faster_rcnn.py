@@ -6,6 +6,7 @@ for training, evaluation and prediction.
 
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models._utils import IntermediateLayerGetter
@@ -75,6 +76,23 @@ def _detector(row: Model, backbone: nn.Module, **settings: Any) -> nn.Module:
         module.register_forward_hook(_to_float32)
     built: nn.Module = network
     return built
+
+
+def put_channels_first(network: nn.Module) -> None:
+    """Let the 3 × 3 convolutions of the pyramid and of the RPN head see their large maps with channels first.
+
+    Without AVX-512, oneDNN takes 2.7 times as long backward through one of 256 channels and 150 × 200 pixels whose
+    channels are last; in the smaller maps of a backbone channels last are faster (0012).
+    """
+    for part in (network.get_submodule("backbone.fpn.layer_blocks"), network.get_submodule("rpn.head.conv")):
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(memory_format=torch.contiguous_format)
+                module.register_forward_pre_hook(_channels_first)
+
+
+def _channels_first(module: nn.Module, given: tuple[Tensor]) -> Tensor:
+    return given[0].contiguous()
 
 
 def _to_float32(module: nn.Module, images: Any, output: Any) -> Any:
