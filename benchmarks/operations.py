@@ -1,8 +1,9 @@
 """What single operations of learning take on this processor: `python benchmarks/operations.py [--repetitions N]`.
 
 Prints milliseconds, forward and backward, the median of interleaved repetitions: of depthwise convolutions in fp32 and
-in bf16 (32 images), of the mean over the map with the activation and batch norm before it (32 images), and of pooling
-within 1,024 boxes, and of what a detector finds in an image.
+in bf16 (32 images), of a detector's convolutions in fp32 with channels first and last (2 images), of the mean over the
+map with the activation and batch norm before it (32 images), and of pooling within 1,024 boxes, and of what a detector
+finds in an image.
 """
 
 import argparse
@@ -25,6 +26,7 @@ DEPTHWISE = (  # channels, side of the map, kernel, stride
     (32, 112, 3, 1), (96, 112, 3, 2), (144, 56, 3, 1), (144, 56, 5, 2), (240, 28, 5, 1), (480, 14, 3, 1),
     (672, 14, 5, 2), (1152, 7, 5, 1), (1152, 7, 3, 1),
 )  # fmt: skip
+WIDE = (256, 150, 200), (256, 75, 100), (128, 75, 100)  # channels, height and width of the map
 Ways = Mapping[str, Callable[[], Any]]
 
 
@@ -42,6 +44,20 @@ def depthwise(channels: int, side: int, kernel: int, stride: int) -> Ways:
         "fp32": lambda: way(lambda: layer.weight, Tensor.float),
         "bf16": lambda: way(layer.weight.bfloat16, lambda x: x),
     }
+
+
+def wide(channels: int, height: int, width: int) -> Ways:
+    """Return the ways to compute a 3 x 3 convolution of maps in float32."""
+
+    def way(order: torch.memory_format) -> None:
+        layer = nn.Conv2d(channels, channels, 3, padding=1)
+        layer.weight.data = layer.weight.data.contiguous(memory_format=order)
+        x = torch.zeros(2, channels, height, width).contiguous(memory_format=order).requires_grad_()
+        y = layer(x)
+        y.backward(y.detach())
+
+    first, last = torch.contiguous_format, torch.channels_last
+    return {"channels first": lambda: way(first), "channels last": lambda: way(last)}
 
 
 def mean() -> Ways:
@@ -115,6 +131,9 @@ def main() -> None:
     for channels, side, kernel, stride in DEPTHWISE:
         what = f"depthwise {channels}, {side} x {side}, kernel {kernel}, stride {stride}"
         print(f"{what}: {measured(depthwise(channels, side, kernel, stride), repetitions)}", flush=True)
+    for channels, height, width in WIDE:
+        what = f"3 x 3, {channels} channels, {height} x {width}"
+        print(f"{what}: {measured(wide(channels, height, width), repetitions)}", flush=True)
     print(f"mean over the map: {measured(mean(), repetitions)}")
     print(f"pooling within boxes: {measured(pooling(), repetitions)}")
     print(f"a detector, ResNet-50-FPN: {measured(judging(), repetitions)}")

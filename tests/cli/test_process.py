@@ -92,7 +92,7 @@ def test_a_terminal_shows_the_training_live(colors, quick, tmp_path):
 
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
-    chosen = settings({**quick, "training.epochs": 12})
+    chosen = settings({**quick, "training.epochs": 12, "training.early_stopping.patience": 12})
     command = [*VIEWFINDER, "train", str(colors), "--out", str(tmp_path / "run"), *chosen]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment)
     os.close(slave)
@@ -113,7 +113,7 @@ def test_a_terminal_shows_the_training_live(colors, quick, tmp_path):
     assert re.search(r"epoch 12/12  train loss", text)
     assert len(set(re.findall(r"epoch (\d+)/12 .*step \d+/3  loss", text))) > 1
     assert "best" in text
-    assert "patience 5 of 5" in text
+    assert "patience 12 of 12" in text
 
 
 @posix

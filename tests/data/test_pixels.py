@@ -1,4 +1,5 @@
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -175,6 +176,25 @@ def test_unreadable_images_say_why(tmp_path):
         with pytest.raises(UnreadableImage) as caught:
             pixels.read(source)
         assert reason in caught.value.reason
+
+
+def test_a_lack_of_memory_is_not_called_damage(monkeypatch):
+    def lacks(image):
+        raise MemoryError
+
+    monkeypatch.setattr(pixels, "to_rgb", lacks)
+    with pytest.raises(UnreadableImage, match="not enough memory"):
+        pixels.read(encoded(Image.fromarray(COLOUR), "PNG"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kB there")
+def test_sixteen_bits_take_little_memory():
+    import resource
+
+    image = Image.fromarray(np.zeros((6000, 6000), np.uint16))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pixels.to_rgb(image)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 14 * 36_000_000 / 1024, "bytes of each pixel"
 
 
 def test_a_decompression_bomb_is_refused(monkeypatch):

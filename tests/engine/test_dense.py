@@ -110,9 +110,8 @@ def test_a_graph_is_kept_and_a_damaged_one_made_again(tmp_path):
 
 @pytest.mark.slow
 def test_a_detector_predicts_as_it_was_judged(trained, squares):
-    precision = (
-        "bf16" if device.has_bf16(torch.device("cpu")) else "fp32"
-    )  # others predict in fp32 whatever was learned in
+    # A processor without bf16 predicts in fp32, whatever was learned in.
+    precision = "bf16" if device.has_bf16(torch.device("cpu")) else "fp32"
     run = trained(squares, {"runtime.precision": precision, "training.epochs": 2, "training.retrained_layers": 4})
     model = predict.load(run.path, "cpu")
     assert (model.info.precision, model.info.engine) == (precision, "openvino")

@@ -69,6 +69,26 @@ def test_a_finished_run_is_extended_and_a_stopped_one_resumed(library, queue):
     until(jobs, lambda: state(library, run) == "stopped")
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_that_is_resumed_while_its_end_is_noted_waits(when, library, queue, monkeypatch):
+    """Its row says that it runs, its folder that it failed: what `LocalJobs` saw may be older than the resuming."""
+    run = queue()
+    assert runs.claim(library, run)
+    runs.folder(library, run).update(status="failed", error="no room")
+    seen, reopen = library.get(Run, run.id), runs.reopen
+
+    def noted(*given):
+        runs.set_state(library, seen, "failed", "no room", as_seen=True)
+        reopen(*given)
+
+    if when == "before":
+        monkeypatch.setattr(runs, "reopen", noted)
+    runs.resume(library, seen)
+    if when == "after":
+        runs.set_state(library, seen, "failed", "no room", as_seen=True)
+    assert (state(library, run), runs.info(library, run).status) == ("queued", "queued")
+
+
 def test_a_run_whose_folder_is_gone_fails_and_holds_up_no_other(library, queue):
     lost, other = queue(), queue()
     shutil.rmtree(runs.folder(library, lost).path)

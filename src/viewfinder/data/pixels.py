@@ -141,6 +141,8 @@ def reason_for(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, UnidentifiedImageError):
         return f"it is not an image of a format that is read ({FORMAT_WORDS})"
+    if isinstance(error, MemoryError):
+        return "this machine has not enough memory for it"
     if isinstance(error, Image.DecompressionBombError):
         return "it has more pixels than is safe to decode"
     if isinstance(error, FileNotFoundError):
@@ -206,10 +208,11 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     16-bit values, 0 to 65535, are divided by 257. Of the other depths, whose white is not defined, values within 0 to 1
     (floating point), 0 to 255 or 0 to 65535 are taken to use that range, and anything else is stretched to fill it.
     """
+    if image.mode.startswith("I;16"):  # in whole numbers: in floating point it would take several times the memory
+        whole, rest = np.divmod(np.asarray(image), np.uint16(257))
+        return Image.fromarray(whole.astype(np.uint8) + (rest > 128))
     values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
-    low, high = 0.0, 65535.0
-    if not image.mode.startswith("I;16"):
-        low, high = _range(values, floating=image.mode.startswith("F"))
+    low, high = _range(values, floating=image.mode.startswith("F"))
     scaled = (values - low) * (255.0 / (high - low)) if high > low else values * 0.0
     return Image.fromarray(np.floor(scaled + 0.5).clip(0, 255).astype(np.uint8))
 

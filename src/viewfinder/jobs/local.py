@@ -89,7 +89,7 @@ class LocalJobs:
             launch.record_end(folder, launch.Ended(code, 0, kills is not None and launch.memory_kills() > kills))
         info = folder.info()
         if info.status in runs.FINAL:
-            runs.set_state(self.library, run, info.status, info.error)
+            runs.set_state(self.library, run, info.status, info.error, as_seen=True)
             return True
         return not runs.claim(self.library, run, again=True)
 

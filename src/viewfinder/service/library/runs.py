@@ -101,8 +101,11 @@ def claim(library: Library, run: Run, *, again: bool = False) -> bool:
     return _update(library, run, was, state="running", attempts=run.attempts + 1)
 
 
-def set_state(library: Library, run: Run, state: str, error: str | None = None) -> None:
-    """Write down what a run's folder says."""
+def set_state(library: Library, run: Run, state: str, error: str | None = None, *, as_seen: bool = False) -> None:
+    """Write down what a run's folder says; `as_seen`: unless the run has been resumed, or else changed, meanwhile."""
+    if as_seen:
+        _update(library, run, run.state, state=state, error=error)
+        return
     with library.database.writing() as session:
         session.execute(sa.update(Run).where(Run.id == run.id).values(state=state, error=error))
 
@@ -124,8 +127,12 @@ def resume(library: Library, run: Run, more: int = 0) -> Run:
     """
     run = library.get(Run, run.id)  # it may have ended since it was read
     there = folder(library, run)
-    if run.state not in FINAL and there.info().status not in FINAL:
-        raise RunError(f"'{run.name}' is {run.state}: it goes on by itself.")
+    if run.state not in FINAL:
+        status = there.info().status
+        if status not in FINAL:
+            raise RunError(f"'{run.name}' is {run.state}: it goes on by itself.")
+        _update(library, run, run.state, state=status)  # its end was not noted yet; now nobody else will
+        run = library.get(Run, run.id)
     reopen(there, there.epochs().height + more if more else None)
     _update(library, run, run.state, state="queued", attempts=0, error=None)
     return library.get(Run, run.id)
