@@ -2,7 +2,9 @@
 
 import contextlib
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from threading import Barrier
 
 from viewfinder import events
 from viewfinder.engine import failures, memory
@@ -10,6 +12,9 @@ from viewfinder.engine.learning import TooLarge
 from viewfinder.engine.telling import Clock
 from viewfinder.engine.trainer import Trainer as Trainer
 from viewfinder.run import RunFolder
+
+HALVINGS = 16
+"""From the largest batch to a single image: each lack of memory halves what is computed at a time."""
 
 
 def train(run: RunFolder, clock: Clock = time.time) -> str:
@@ -20,7 +25,8 @@ def train(run: RunFolder, clock: Clock = time.time) -> str:
     with run.locked():
         try:
             run.tidy()
-            return _trained(run, clock)
+            with _spare_threads() as spare:
+                return _trained(run, clock, spare)
         except BaseException as error:
             failure = failures.of(error, run)
             with contextlib.suppress(OSError):  # the disk itself may be what failed
@@ -31,8 +37,8 @@ def train(run: RunFolder, clock: Clock = time.time) -> str:
             raise failure from error
 
 
-def _trained(run: RunFolder, clock: Clock) -> str:
-    """Train; when memory does not suffice, go on from the checkpoint with less, in a new thread.
+def _trained(run: RunFolder, clock: Clock, spare: Executor) -> str:
+    """Train; when memory does not suffice, go on from the checkpoint with less, in a thread that is new to it.
 
     oneDNN (3.13) remembers a lack of memory for the thread that met it, and computes nothing there any more.
     """
@@ -41,5 +47,15 @@ def _trained(run: RunFolder, clock: Clock) -> str:
     except TooLarge:
         pass
     memory.release()
-    with ThreadPoolExecutor(1) as fresh:
-        return fresh.submit(_trained, run, clock).result()
+    return spare.submit(_trained, run, clock, spare).result()
+
+
+@contextlib.contextmanager
+def _spare_threads() -> Iterator[Executor]:
+    """Give threads that have all begun: without memory one never does, and Python waits for it without end."""
+    all_begun = Barrier(HALVINGS + 1)
+    with ThreadPoolExecutor(HALVINGS) as pool:
+        for _ in range(HALVINGS):
+            pool.submit(all_begun.wait)
+        all_begun.wait()
+        yield pool
