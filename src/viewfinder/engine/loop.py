@@ -1,10 +1,11 @@
 """The training of a run: what goes wrong in it is told in the run's folder."""
 
+import _thread
 import contextlib
 import time
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from threading import Barrier
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Event
 
 from viewfinder import events
 from viewfinder.engine import failures, memory
@@ -13,8 +14,7 @@ from viewfinder.engine.telling import Clock
 from viewfinder.engine.trainer import Trainer as Trainer
 from viewfinder.run import RunFolder
 
-HALVINGS = 16
-"""From the largest batch to a single image: each lack of memory halves what is computed at a time."""
+BEGIN_S = 20.0
 
 
 def train(run: RunFolder, clock: Clock = time.time) -> str:
@@ -25,8 +25,7 @@ def train(run: RunFolder, clock: Clock = time.time) -> str:
     with run.locked():
         try:
             run.tidy()
-            with _spare_threads() as spare:
-                return _trained(run, clock, spare)
+            return _trained(run, clock)
         except BaseException as error:
             failure = failures.of(error, run)
             with contextlib.suppress(OSError):  # the disk itself may be what failed
@@ -37,8 +36,8 @@ def train(run: RunFolder, clock: Clock = time.time) -> str:
             raise failure from error
 
 
-def _trained(run: RunFolder, clock: Clock, spare: Executor) -> str:
-    """Train; when memory does not suffice, go on from the checkpoint with less, in a thread that is new to it.
+def _trained(run: RunFolder, clock: Clock) -> str:
+    """Train; when memory does not suffice, go on from the checkpoint with less, in a new thread.
 
     oneDNN (3.13) remembers a lack of memory for the thread that met it, and computes nothing there any more.
     """
@@ -47,15 +46,27 @@ def _trained(run: RunFolder, clock: Clock, spare: Executor) -> str:
     except TooLarge:
         pass
     memory.release()
-    return spare.submit(_trained, run, clock, spare).result()
+    return _in_new_thread(lambda: _trained(run, clock))
 
 
-@contextlib.contextmanager
-def _spare_threads() -> Iterator[Executor]:
-    """Give threads that have all begun: without memory one never does, and Python waits for it without end."""
-    all_begun = Barrier(HALVINGS + 1)
-    with ThreadPoolExecutor(HALVINGS) as pool:
-        for _ in range(HALVINGS):
-            pool.submit(all_begun.wait)
-        all_begun.wait()
-        yield pool
+def _in_new_thread(work: Callable[[], str]) -> str:
+    """Return what `work` does in a thread of its own; raise MemoryError when there is no memory for one.
+
+    `threading.Thread.start` (CPython 3.11) would wait without end for a thread that found no memory to begin.
+    """
+    begun, outcome = Event(), Future[str]()
+
+    def begin() -> None:
+        begun.set()
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
+            outcome.set_exception(error)
+
+    try:
+        _thread.start_new_thread(begin, ())
+    except RuntimeError as error:
+        raise MemoryError(str(error)) from None
+    if not begun.wait(BEGIN_S):
+        raise MemoryError("a new thread did not begin")
+    return outcome.result()
