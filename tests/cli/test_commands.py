@@ -34,6 +34,18 @@ def test_check_says_what_is_there(type_in, colors, squares):
     assert (code, report["task"], report["images"], report["classes"][0]["objects"]) == (0, "detection", 12, 6)
 
 
+@pytest.mark.parametrize("out", [True, False])
+def test_ctrl_c_in_a_prediction_says_what_stays(type_in, colors_run, colors, tmp_path, monkeypatch, out):
+    def stopped(command, folder, told, offset):
+        (folder.path / "part-000000012.parquet").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("viewfinder.service.launch.follow", stopped)
+    told = type_in("predict", colors_run.path, colors, *(["--out", tmp_path / "table.csv"] if out else []))
+    goes_on = " The same command goes on from there." if out else ""
+    assert told == (130, "", f"Stopped after 12 of 30 images.{goes_on}\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
 def test_names_with_line_breaks_stay_on_their_line(type_in, tmp_path):
     for name in ("a\nb", "c\x1b[31m"):

@@ -2,18 +2,24 @@
 
 import itertools
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score
 
+from viewfinder import lock
 from viewfinder.errors import InputError, RunError, SourceError
 from viewfinder.run import RunFolder
+from viewfinder.service import parts
 from viewfinder.service.comparing import compare
 from viewfinder.service.evaluating import evaluate
-from viewfinder.service.predicting import predict, write
+from viewfinder.service.predicting import predict, predict_into, write
 from viewfinder.service.preparing import prepare
 
 
@@ -50,6 +56,98 @@ def test_predictions_agree_with_those_of_the_training_and_are_written(colors_run
     for name, read in (("table.parquet", pl.read_parquet), ("table.JSONL", pl.read_ndjson)):
         write(found, tmp_path / name)
         assert read(tmp_path / name).equals(found)
+
+
+@pytest.fixture(scope="module")
+def many(colors, tmp_path_factory):
+    """Pictures for some seconds: two thousand, the first of them broken."""
+    folder = tmp_path_factory.mktemp("many")
+    (folder / "0 broken.png").write_bytes(b"no image")
+    for number, path in zip(range(2000), itertools.cycle(sorted(colors.rglob("*.png"))), strict=False):
+        shutil.copy(path, folder / f"{number:04} {path.name}")
+    return folder
+
+
+def interrupted(run, images, out):
+    """Predict until the first progress is told; return how much that was."""
+    told = []
+
+    def progress(done, images):
+        told.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"Stopped after [\d,]+ of 2,001 images. The same command goes on"):
+        predict(run, images, out, progress=progress)
+    assert 0 < told[0] < 2001
+    assert not out.exists()
+    return told[0]
+
+
+def first_told(run, images, out):
+    told = []
+    found = predict(run, images, out, progress=lambda done, images: told.append(done))
+    return told[0], found
+
+
+def test_what_was_interrupted_goes_on_with_what_is_left(colors_run, many, tmp_path):
+    out = tmp_path / "some" / "table.csv"
+    done = interrupted(colors_run, many, out)
+    began, found = first_told(colors_run, many, out)
+    assert began > done
+    undisturbed = predict(colors_run, many)
+    assert found.table.equals(undisturbed.table)
+    assert pl.read_csv(out)["image"].to_list() == found.table["image"].to_list()
+    assert found.diagnostics == undisturbed.diagnostics
+    assert [Path(one.file).name for one in found.diagnostics] == ["0 broken.png"]
+    assert [path.name for path in out.parent.iterdir()] == ["table.csv"], "nothing is left behind"
+
+
+@pytest.mark.parametrize("changed", ["nothing", "an image", "the model", "the images", "the threshold"])
+def test_only_what_was_predicted_of_the_same_is_used(colors_run, many, tmp_path, monkeypatch, changed):
+    shutil.copytree(colors_run.path / "model", tmp_path / "model")
+    images, part = [path.as_posix() for path in sorted(many.iterdir())], "part-000000500.parquet"
+    there = []
+
+    def stopped(command, folder, told, offset):
+        there.append((folder.path / part).is_file())
+        (folder.path / part).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("viewfinder.service.launch.follow", stopped)
+
+    def ask(images, threshold=0.5):
+        job = parts.Job(tmp_path / "model", images, threshold)
+        with pytest.raises(KeyboardInterrupt, match="after 500 of"), parts.predicted(job, tmp_path / "kept"):
+            pass
+
+    ask(images)
+    match changed:
+        case "an image":
+            os.utime(many / "0001 blue 1.png")
+        case "the model":
+            os.utime(tmp_path / "model" / "model.safetensors", (0, 0))
+    ask(images[1:] if changed == "the images" else images, 0.6 if changed == "the threshold" else 0.5)
+    assert there == [False, changed == "nothing"]
+
+
+def test_two_predictions_into_one_file_do_not_mix(colors_run, colors, tmp_path):
+    (tmp_path / ".table.csv.parts").mkdir()
+    with lock.take(tmp_path / ".table.csv.parts" / "asked.lock") as held:
+        assert held is not None
+        other = [
+            sys.executable,
+            "-m",
+            "viewfinder",
+            "predict",
+            colors_run.path,
+            colors,
+            "--out",
+            tmp_path / "table.csv",
+        ]
+        ended = subprocess.run(other, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "Another prediction into" in ended.stderr
+    assert predict_into(colors_run, colors, tmp_path / "table.csv").count == 30
 
 
 def test_boxes_below_the_threshold_are_left_out(squares_run, squares, tmp_path):

@@ -1,15 +1,21 @@
 """The commands that put a run's model to the test, or to work: `evaluate`, `predict`, `compare`."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from viewfinder.cli import STOPPED
 from viewfinder.cli.options import ImageColumn, Json, RunPath, SourcePath, TargetColumn, source_of
 from viewfinder.cli.output import document, metrics, show, table, tell, text
 from viewfinder.words import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from viewfinder.data.diagnostics import Diagnostic
     from viewfinder.service.predicting import Predictions
 
 
@@ -32,7 +38,7 @@ def evaluate(
     from viewfinder.cli.data import finding_lines
     from viewfinder.service.evaluating import evaluate
 
-    with counting("Reading images") as reading, counting("Predicting") as predicting:
+    with _stopping(), counting("Reading images") as reading, counting("Predicting") as predicting:
         asked = source_of(source, None, image_column, target_column)
         found = evaluate(run, asked, out, progress=reading, predicting=predicting)
     report = found.report
@@ -64,18 +70,36 @@ def predict(
 ) -> None:
     """Predict images with the model of RUN."""
     from viewfinder.cli.counter import counting
-    from viewfinder.service.predicting import plain, predict
+    from viewfinder.service.predicting import plain, predict, predict_into
 
-    with counting("Predicting") as progress:
+    if out and not json:
+        with _stopping(), counting("Predicting") as progress:
+            written = predict_into(run, images, out, threshold, progress=progress)
+        _left_out(written.diagnostics)
+        show(f"{plural(written.count, 'prediction')} written to {out}")
+        return
+    with _stopping(), counting("Predicting") as progress:
         found = predict(run, images, out, threshold, progress=progress)
-    for one in found.diagnostics:
-        tell(f"Left out: {one.file}: {one.reason}")
+    _left_out(found.diagnostics)
     if json:
         document({"predictions": plain(found.table), "left_out": [one.as_dict() for one in found.diagnostics]})
-    elif out:
-        show(f"{plural(found.table.height, 'prediction')} written to {out}")
     else:
         show(prediction_table(found))
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[None]:
+    """Say what Ctrl-C left of what was done; Typer would end without a word."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        tell(str(stopped) or "Stopped.")
+        raise typer.Exit(STOPPED) from None
+
+
+def _left_out(found: "Sequence[Diagnostic]") -> None:
+    for one in found:
+        tell(f"Left out: {one.file}: {one.reason}")
 
 
 def compare(

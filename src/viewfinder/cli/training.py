@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from viewfinder.cli import STOPPED
 from viewfinder.cli.options import ImageColumn, Json, MaybeSourcePath, RunPath, Settings, TargetColumn, Task, source_of
 from viewfinder.cli.output import document, duration, metrics, show, tell
 from viewfinder.errors import InputError
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from viewfinder.service.preparing import Prepared
     from viewfinder.service.repeating import Repetition
     from viewfinder.service.source import Source
-
-STOPPED = 130
 
 
 def train(

@@ -1,7 +1,7 @@
 """Judging images: the same code gives the metrics of an epoch, a test and a prediction."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,21 @@ class Judgement:
     unreadable: list[Example]
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a network finds in the images of a batch: names and outputs of the readable ones, and their summed loss."""
+
+    names: list[str]
+    outputs: list[Any]
+    loss: float
+    unreadable: list[Example]
+
+    @property
+    def images(self) -> int:
+        """How many images these are, the unreadable ones too."""
+        return len(self.names) + len(self.unreadable)
+
+
 def judge(
     network: nn.Module,
     task: TaskEngine,
@@ -38,21 +53,44 @@ def judge(
 
     `load` gives examples without augmentation; `progress` is told how many of how many are done.
     """
+    return collected(task, in_turn(network, task, items, load, precision), len(items), progress)
+
+
+def in_turn(
+    network: nn.Module, task: TaskEngine, items: Sequence[Item], load: Load, precision: str = "fp32"
+) -> Iterator[Found]:
+    """Judge images as `judge` does; yield what is found a batch at a time, in order."""
     network.eval()
-    names: list[str] = []
-    outputs: list[Any] = []
-    unreadable: list[Example] = []
-    total = done = 0.0
     for examples in load(in_batches(items, task.judged_together), 1):
-        unreadable += [example for example in examples if example.error]
-        readable = [example for example in examples if not example.error]
-        for group in _of_one_shape(readable):
+        names: list[str] = []
+        outputs: list[Any] = []
+        total = 0.0
+        for group in _of_one_shape([example for example in examples if not example.error]):
             loss, found = _judged(network, task, group, precision)
             names += [example.item.name for example in group]
             outputs += found
             total += loss * len(group)
-        done += len(examples)
-        progress(int(done), len(items))
+        yield Found(names, outputs, total, [example for example in examples if example.error])
+
+
+def collected(
+    task: TaskEngine,
+    batches: Iterable[Found],
+    images: int,
+    progress: Callable[[int, int], None] = lambda done, images: None,
+) -> Judgement:
+    """Return what was found in all batches as one; `progress` is told how many of the `images` are done."""
+    names: list[str] = []
+    outputs: list[Any] = []
+    unreadable: list[Example] = []
+    total, done = 0.0, 0
+    for found in batches:
+        names += found.names
+        outputs += found.outputs
+        unreadable += found.unreadable
+        total += found.loss
+        done += found.images
+        progress(done, images)
     loss = total / len(names) if names else math.nan
     return Judgement(loss, task.table(names, outputs), unreadable)
 

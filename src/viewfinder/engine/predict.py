@@ -4,27 +4,28 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 from PIL import Image
 from torch import nn
 
-from viewfinder import catalogue, events, tasks
+from viewfinder import atomic, catalogue, events, tasks
 from viewfinder.engine import device, layers, saved
-from viewfinder.engine.examples import Example, Item, Loader
+from viewfinder.engine.examples import Item, Loader
 from viewfinder.engine.features import FeatureLoader
 from viewfinder.engine.graphs import Graph
-from viewfinder.engine.judge import Judgement, judge
+from viewfinder.engine.judge import Found, Judgement, collected, in_turn
 from viewfinder.engine.task import engine_of
 from viewfinder.errors import InputError
 from viewfinder.home import default_home
 from viewfinder.run import RunFolder
 
 PROGRESS_S = 0.5
+PART_S = 20
 MAX_THREADS = 8
 MANY = 500  # images from which on converting the backbone, some seconds when it is done first, is worth it
 
@@ -58,20 +59,32 @@ class Model:
         if judgement.unreadable:
             bad = judgement.unreadable[0]
             raise InputError(f"'{bad.item.name}' cannot be read: {bad.error}.")
-        return self._above_threshold(judgement.predictions)
+        return above(judgement.predictions, self.info.threshold)
 
     def judge(
         self, items: Sequence[Item], progress: Callable[[int, int], None] = lambda done, images: None
     ) -> Judgement:
         """Return what the network finds in images, before any threshold."""
+        return collected(self._task, self.in_turn(items, len(items) >= MANY), len(items), progress)
+
+    def in_turn(self, items: Sequence[Item], many: bool) -> Iterator[Found]:
+        """Yield what the network finds, a batch at a time; with `many` the backbone is converted first."""
         threads, recipe = min(MAX_THREADS, device.cores()), self._task.recipe()
         with ThreadPoolExecutor(threads) as pool, Loader(threads, pool) as loader:
-            graph = self._backbone if len(items) >= MANY else None
+            graph = self._backbone if many else None
             if graph is None:
-                return judge(self._judging, self._task, items, loader.of(recipe), progress, self._precision)
+                yield from in_turn(self._judging, self._task, items, loader.of(recipe), self._precision)
+                return
             features = FeatureLoader(loader, graph, "fp32", recipe, items, 0, Path())
             head = layers.without_frozen(self._network, self._row, 0)
-            return judge(head, self._task, items, features.batches, progress)
+            yield from in_turn(head, self._task, items, features.batches)
+
+    def table(self, found: Sequence[Found], threshold: float | None) -> pl.DataFrame:
+        """Return predictions with the boxes from `threshold` on; unreadable images have an `error` instead."""
+        names, outputs = ([one for some in found for one in getattr(some, part)] for part in ("names", "outputs"))
+        unreadable = [(bad.item.name, bad.error) for some in found for bad in some.unreadable]
+        errors = pl.DataFrame(unreadable, {"image": pl.String, "error": pl.String}, orient="row")
+        return pl.concat([above(self._task.table(names, outputs), threshold), errors], how="diagonal")
 
     @property
     def _precision(self) -> str:
@@ -101,15 +114,16 @@ class Model:
         except Exception:  # noqa: BLE001 - whatever OpenVINO cannot do on this machine, torch can
             return None
 
-    def _above_threshold(self, table: pl.DataFrame) -> pl.DataFrame:
-        if self.info.threshold is None:
-            return table
-        least = self.info.threshold
-        kept = [
-            json.dumps([box for box in json.loads(boxes) if box["confidence"] >= least], ensure_ascii=False)
-            for boxes in table["boxes"]
-        ]
-        return table.with_columns(boxes=pl.Series(kept, dtype=pl.String))
+
+def above(table: pl.DataFrame, threshold: float | None) -> pl.DataFrame:
+    """Return predictions with only the boxes of confidence ≥ `threshold`; None, as for a class: all."""
+    if threshold is None:
+        return table
+    kept = [
+        json.dumps([box for box in json.loads(boxes) if box["confidence"] >= threshold], ensure_ascii=False)
+        for boxes in table["boxes"]
+    ]
+    return table.with_columns(boxes=pl.Series(kept, dtype=pl.String))
 
 
 def _name(image: str | Path | Image.Image, number: int) -> str:
@@ -126,33 +140,55 @@ def load(path: str | Path, devices: str = "auto") -> Model:
 
 
 def predict(job: Path) -> None:
-    """Predict the images of a job's images.parquet with the model its request.json names; write predictions.parquet.
+    """Predict the images of a job's images.parquet with the model and the threshold its request.json names.
 
-    Raises KeyboardInterrupt when the file `stop` appears, and when nobody waits for the answer any more.
+    Predictions are written in parts, each at the latest PART_S after its first image: `part-N.parquet` ends with the
+    N-th image. What was written before is not predicted again. Raises KeyboardInterrupt when the file `stop` appears,
+    and when nobody waits for the answer any more; all that was predicted is written then.
     """
-    told = RunFolder(job)
     request: dict[str, Any] = json.loads((job / "request.json").read_text(encoding="utf-8"))
-    last, parent = time.monotonic(), os.getppid()
     if request.get("nice") and hasattr(os, "nice"):
         os.nice(request["nice"])
-
-    def progress(done: int, images: int) -> None:
-        nonlocal last
-        if told.stop_requested or not job.is_dir() or os.getppid() != parent:
-            raise KeyboardInterrupt
-        if done == images or time.monotonic() - last >= PROGRESS_S:
-            last = time.monotonic()
-            told.append(events.Evaluating(time=time.time(), split="prediction", done=done, images=images))
-
     names = pl.read_parquet(job / "images.parquet")["image"].to_list()
-    judgement = load(request["run"]).judge([Item(name, name) for name in names], progress)
-    for example in judgement.unreadable:
-        told.append(_diagnostic(example))
-    told.write_predictions(judgement.predictions)
+    parts = Parts(RunFolder(job), load(request["run"]), len(names), request["threshold"])
+    left = [Item(name, name) for name in names[parts.done :]]
+    with parts.job.locked(), parts:
+        for found in parts.model.in_turn(left, len(names) >= MANY):
+            parts.add(found)
 
 
-def _diagnostic(example: Example) -> events.Diagnostic:
-    reason = f"It cannot be read: {example.error}. It was left out."
-    return events.Diagnostic(
-        time=time.time(), severity="error", kind="corrupt_image", file=example.item.name, reason=reason
-    )
+class Parts:
+    """The parts in which a job's predictions are written; what was added is written when a `with` block ends."""
+
+    def __init__(self, job: RunFolder, model: Model, images: int, threshold: float | None) -> None:
+        self.job, self.model, self._images, self._threshold = job, model, images, threshold
+        self.done = max((int(part.stem.partition("-")[2]) for part in job.path.glob("part-*.parquet")), default=0)
+        self._found: list[Found] = []
+        self._written = self._told = time.monotonic()
+        self._parent = os.getppid()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if (self._found or not self._images) and self.job.path.is_dir():
+            self._write()
+
+    def add(self, found: Found) -> None:
+        """Take a batch, and tell how many images are done; raise KeyboardInterrupt when it shall not go on."""
+        self._found.append(found)
+        self.done += found.images
+        now = time.monotonic()
+        if now - self._written >= PART_S:
+            self._write()
+        if self.done == self._images or now - self._told >= PROGRESS_S:
+            self._told = now
+            told = events.Evaluating(time=time.time(), split="prediction", done=self.done, images=self._images)
+            self.job.append(told)
+        if self.job.stop_requested or not self.job.path.is_dir() or os.getppid() != self._parent:
+            raise KeyboardInterrupt
+
+    def _write(self) -> None:
+        table = self.model.table(self._found, self._threshold)
+        atomic.replace(self.job.path / f"part-{self.done:09}.parquet", lambda file: table.write_parquet(file))
+        self._found, self._written = [], time.monotonic()

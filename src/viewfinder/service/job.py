@@ -1,4 +1,4 @@
-"""A question to the engine, answered by a process of its own in a folder that is gone afterwards."""
+"""A question to the engine, answered by a process of its own in a folder."""
 
 import contextlib
 import json
@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.errors import InputError, TrainingError
 from viewfinder.events import AnyEvent
 from viewfinder.run import RunFolder
@@ -23,7 +20,6 @@ class Told(launch.Silent):
 
     def __init__(self, progress: Progress | None = None) -> None:
         self.progress = progress
-        self.diagnostics: list[Diagnostic] = []
         self.error: str | None = None
 
     def event(self, event: AnyEvent) -> None:
@@ -32,8 +28,6 @@ class Told(launch.Silent):
             case "evaluating":
                 if self.progress:
                     self.progress(event.done, event.images)
-            case "diagnostic":
-                self.diagnostics.append(Diagnostic(event.severity, event.kind, event.file, event.reason))
             case "failed":
                 self.error = event.error
             case _:
@@ -41,23 +35,34 @@ class Told(launch.Silent):
 
 
 @contextlib.contextmanager
-def done(
-    command: str, request: Mapping[str, Any], told: Told, images: pl.DataFrame | None = None
-) -> Iterator[RunFolder]:
-    """Run a command of the engine on a request, and yield the folder with its answer.
+def done(command: str, request: Mapping[str, Any], told: Told) -> Iterator[RunFolder]:
+    """Run a command of the engine on a request in a folder of its own, and yield the folder with its answer.
+
+    Raises what `run` does.
+    """
+    with temporary() as folder:
+        folder.write_text("request.json", json.dumps(request))
+        run(command, folder, told)
+        yield folder
+
+
+@contextlib.contextmanager
+def temporary() -> Iterator[RunFolder]:
+    """Give a folder for a job that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="viewfinder-", ignore_cleanup_errors=True) as name:
+        yield RunFolder(Path(name))
+
+
+def run(command: str, folder: RunFolder, told: Told) -> None:
+    """Run a command of the engine on a job's folder.
 
     Raises InputError when the user's input was wrong, TrainingError for anything else, and KeyboardInterrupt when it
     was stopped.
     """
-    with tempfile.TemporaryDirectory(prefix="viewfinder-", ignore_cleanup_errors=True) as name:
-        job = RunFolder(Path(name))
-        job.write_text("request.json", json.dumps(request))
-        if images is not None:
-            images.write_parquet(job.path / "images.parquet")
-        ended = launch.follow(command, job, told)
-        if ended.asked or ended.code == launch.STOPPED:
-            raise KeyboardInterrupt
-        if ended.code != 0:
-            error = told.error or launch.last_line(job.path / "log.txt") or f"It ended with code {ended.code}."
-            raise InputError(error) if ended.code == launch.INPUT_IS_WRONG else TrainingError(error)
-        yield job
+    events = folder.path / "events.jsonl"
+    ended = launch.follow(command, folder, told, events.stat().st_size if events.is_file() else 0)
+    if ended.asked or ended.code == launch.STOPPED:
+        raise KeyboardInterrupt
+    if ended.code != 0:
+        error = told.error or launch.last_line(folder.path / "log.txt") or f"It ended with code {ended.code}."
+        raise InputError(error) if ended.code == launch.INPUT_IS_WRONG else TrainingError(error)

@@ -1,8 +1,8 @@
 """Predictions of a run's model for images that have no labels, or whose labels play no part."""
 
-import json
+import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -13,13 +13,14 @@ from viewfinder import atomic
 from viewfinder.data import boxes
 from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.data.sources.files import Tree
-from viewfinder.errors import InputError, SourceError, TrainingError
+from viewfinder.errors import InputError, SourceError
 from viewfinder.run import RunFolder
-from viewfinder.service.job import Told, done
+from viewfinder.service.parts import Job, Parts, predicted
 from viewfinder.service.source import Progress
 from viewfinder.service.training import open_run
 
 SUFFIXES = (".csv", ".parquet", ".jsonl")
+BOXES = pl.List(pl.Struct({"bbox": pl.List(pl.Float64), "category": pl.String, "confidence": pl.Float64}))
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,14 @@ class Predictions:
     """A row for each readable image, in order, and a finding for each that is not."""
 
     table: pl.DataFrame
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many predictions are in the file, and a finding for each image that cannot be read."""
+
+    count: int
     diagnostics: tuple[Diagnostic, ...]
 
 
@@ -41,72 +50,62 @@ def predict(
     """Predict images, and those in folders, with the best model of a run; write the table to `out` if given.
 
     The columns are those of predictions.parquet; of boxes only those of confidence ≥ `threshold` are kept, by default
-    the model's own. Raises InputError for a run without a model, and paths that are not there.
+    the model's own. Raises InputError for a run without a model, and paths that are not there. With `out`, what was
+    interrupted goes on when it is called again.
     """
+    with _asked(run, images, out, threshold, progress) as made:
+        if out is not None:
+            write(made.table, Path(out))
+        return Predictions(made.table.collect(), made.diagnostics)
+
+
+def predict_into(
+    run: RunFolder | Path | str,
+    images: Sequence[Path | str] | Path | str,
+    out: Path | str,
+    threshold: float | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Written:
+    """Predict as `predict` does, but hold no more than a part of the table in memory."""
+    with _asked(run, images, out, threshold, progress) as made:
+        write(made.table, Path(out))
+        return Written(_count(made), made.diagnostics)
+
+
+@contextlib.contextmanager
+def _asked(
+    run: RunFolder | Path | str,
+    images: Sequence[Path | str] | Path | str,
+    out: Path | str | None,
+    threshold: float | None,
+    progress: Progress | None,
+) -> Iterator[Parts]:
+    """Give the predictions of at least one image."""
     run = open_run(run)
     own = model_threshold(run)
     if out is not None:
         _check_out(Path(out))
     _check_threshold(run, own, threshold)
     given = [images] if isinstance(images, (str, Path)) else list(images)
-    found = infer(run, list(_walk(given)), progress)
-    if not found.table.height:
-        reasons = "; ".join(f"{one.file}: {one.reason}" for one in found.diagnostics[:5])
-        raise SourceError(f"None of the images can be read. {reasons}")
     limit = own if threshold is None else threshold
-    table = found.table if limit is None else above(found.table, limit)
-    if out is not None:
-        write(table, Path(out))
-    return Predictions(table, found.diagnostics)
+    job = Job(run.with_model(), list(_walk(given)), limit, progress)
+    kept = Path(out).with_name(f".{Path(out).name}.parts") if out is not None else None
+    with predicted(job, kept) as made:
+        if not _count(made):
+            reasons = "; ".join(f"{one.file}: {one.reason}" for one in made.diagnostics[:5])
+            raise SourceError(f"None of the images can be read. {reasons}")
+        yield made
 
 
-@dataclass(frozen=True)
-class Job:
-    """Images by path to be predicted with the model of a folder: a run's, or its copied `model` folder.
-
-    It is given up when `stop` says so; `nice` is how much it stands back for other processes.
-    """
-
-    model: Path
-    images: Sequence[str]
-    progress: Progress | None = None
-    stop: Callable[[], bool] = lambda: False
-    nice: int = 0
-
-
-class _GivenUp(Exception):  # noqa: N818 - it is no error
-    """A job shall not go on."""
-
-
-class _Watched(Told):
-    """Keeps what a job tells, and stops it when it shall not go on."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__(job.progress)
-        self.job = job
-
-    def tick(self) -> None:
-        """End the watch over a job that shall not go on; it is then asked to stop, and waited for."""
-        if self.job.stop():
-            raise _GivenUp
+def _count(made: Parts) -> int:
+    return int(made.table.select(pl.len()).collect().item())
 
 
 def infer(run: RunFolder, images: Sequence[str], progress: Progress | None = None) -> Predictions:
     """Return all predictions for images by path, without a threshold, computed by a process of its own."""
-    return answer(Job(run.with_model(), images, progress))
-
-
-def answer(job: Job) -> Predictions:
-    """Return all predictions of a job, without a threshold; raise KeyboardInterrupt when it was stopped."""
-    request, told = {"run": str(job.model.resolve()), "nice": job.nice}, _Watched(job)
-    asked = pl.DataFrame({"image": list(job.images)}, schema={"image": pl.String})
-    try:
-        with done("predict", request, told, asked) as folder:
-            return Predictions(folder.predictions(), tuple(told.diagnostics))
-    except _GivenUp:
-        raise KeyboardInterrupt from None
-    except TrainingError as error:
-        raise TrainingError(f"The prediction failed. {error}") from None
+    with predicted(Job(run.with_model(), images, progress=progress)) as made:
+        return Predictions(made.table.collect(), made.diagnostics)
 
 
 def model_threshold(run: RunFolder) -> float | None:
@@ -114,27 +113,25 @@ def model_threshold(run: RunFolder) -> float | None:
     return run.model_info().threshold
 
 
-def above(table: pl.DataFrame, threshold: float) -> pl.DataFrame:
-    """Return predictions with only the boxes of confidence ≥ `threshold`."""
-    kept = [
-        json.dumps([box for box in boxes.from_json(text) if box["confidence"] >= threshold], ensure_ascii=False)
-        for text in table["boxes"]
-    ]
-    return table.with_columns(pl.Series("boxes", kept, pl.String))
-
-
-def write(table: pl.DataFrame, out: Path) -> None:
+def write(table: pl.DataFrame | pl.LazyFrame, out: Path) -> None:
     """Write predictions as CSV, Parquet or JSON Lines, by the file's extension; the file is replaced at once."""
-    writers: dict[str, Callable[[IO[bytes]], object]] = {
-        ".csv": lambda file: table.write_csv(file),
-        ".parquet": lambda file: table.write_parquet(file),
-        ".jsonl": lambda file: file.writelines(_lines(table)),
-    }
+    suffix, rows = _suffix(out), table.lazy()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        atomic.replace(out, writers[_suffix(out)])
+        atomic.replace(out, lambda file: _sink(rows, suffix, file))
     except OSError as error:
         raise InputError(f"'{out}' cannot be written: {error.strerror or error}.") from None
+
+
+def _sink(rows: pl.LazyFrame, suffix: str, file: IO[bytes]) -> None:
+    if suffix == ".csv":
+        rows.sink_csv(file)
+    elif suffix == ".parquet":
+        rows.sink_parquet(file)
+    elif "boxes" in rows.collect_schema():
+        rows.with_columns(pl.col("boxes").str.json_decode(BOXES)).sink_ndjson(file)
+    else:
+        rows.sink_ndjson(file)
 
 
 def plain(table: pl.DataFrame) -> list[dict[str, object]]:
@@ -143,11 +140,6 @@ def plain(table: pl.DataFrame) -> list[dict[str, object]]:
     if "boxes" in table.columns:
         rows = [{**row, "boxes": boxes.from_json(row["boxes"])} for row in rows]
     return rows
-
-
-def _lines(table: pl.DataFrame) -> Iterator[bytes]:
-    for row in plain(table):
-        yield (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
 def _suffix(out: Path) -> str:

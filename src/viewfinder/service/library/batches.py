@@ -1,15 +1,17 @@
 """Batches: a folder or zip of images that a model predicts in the background, into a CSV.
 
 Each has a small file beside its CSV in `predictions/` of the library, which says what it was and how it ended. Its
-images stay in a folder beside that until it is over: one that the server's end interrupts begins anew with the next.
+images stay in a folder beside that until it is over: one that the server's end interrupts goes on with the next.
 """
 
 import contextlib
 import json
 import shutil
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+
+import polars as pl
 
 from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.data.sources.files import Tree
@@ -18,10 +20,12 @@ from viewfinder.run import read_model_info
 from viewfinder.service import predicting
 from viewfinder.service.library import uploads, zips
 from viewfinder.service.library.library import Library, new_id, write
+from viewfinder.service.parts import Job, predicted
 
 NICE = 10
 MOST_STARTS = 3  # of a batch whose server ends each time
 UNPACKING = ".unpacking"
+KEPT = ".predictions"
 OVER = ("finished", "stopped", "failed", "interrupted")
 
 
@@ -77,7 +81,7 @@ def _begin(library: Library, batch: Batch) -> None:
 
 
 def recall(library: Library) -> None:
-    """Know the batches of earlier servers again, and begin those anew that were not over.
+    """Know the batches of earlier servers again, and go on with those that were not over.
 
     To be called once, as the server starts.
     """
@@ -208,11 +212,8 @@ def _predict(batch: Batch, files: Path) -> None:
         raise SourceError(f"'{batch.name}' holds no images that can be read.")
     batch.total = len(images)
     paths = {(files / name).as_posix(): name for name in images}
-    job = predicting.Job(batch.model, list(paths), batch.progress, batch.stopping.is_set, NICE)
-    found = predicting.answer(job)
-    batch.unreadable = tuple(
-        Diagnostic(one.severity, one.kind, paths.get(one.file, one.file), one.reason) for one in found.diagnostics
-    )
     threshold = read_model_info(batch.model).threshold
-    table = found.table if threshold is None else predicting.above(found.table, threshold)
-    predicting.write(table.with_columns(table["image"].replace(paths)), batch.csv)
+    job = Job(batch.model, list(paths), threshold, batch.progress, batch.stopping.is_set, NICE)
+    with predicted(job, files / KEPT) as made:
+        batch.unreadable = tuple(replace(one, file=paths.get(one.file, one.file)) for one in made.diagnostics)
+        predicting.write(made.table.with_columns(pl.col("image").replace(paths)), batch.csv)
