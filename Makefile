@@ -24,6 +24,7 @@ test-fast: $(STAMP)
 
 soak: $(STAMP)
 	VIEWFINDER_KILLS=100 $(BIN)/python -m pytest -s tests/engine/test_kill.py -k killed
+	VIEWFINDER_ALL_DEPTHS=1 $(BIN)/python -m pytest tests/engine/test_graphs.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -276,6 +276,15 @@ def test_bfloat16_trains_a_detector_and_judges_in_fp32(squares, queued):
     assert all(t.dtype != torch.bfloat16 for t in load_file(run.path / "model" / "model.safetensors").values())
 
 
+@pytest.mark.parametrize(("weights", "retrained"), [("pretrained", 2), ("none", "auto")])
+def test_the_smallest_images_are_learned_from_one_at_a_time(weights, retrained, table, queued):
+    """They leave the last batch norms a single value each, which deviates from nothing."""
+    one_each = {"training.input_size": 32, "training.batch_size": 1, "training.epochs": 1, "training.weights": weights}
+    run = queued(table, {**one_each, "training.retrained_layers": retrained})
+    assert loop.train(run) == "finished"
+    assert all(t.isfinite().all() for t in load_file(run.path / "model" / "model.safetensors").values())
+
+
 def test_the_warmup_is_of_every_step_of_the_first_epoch(table, queued):
     """The rates that were told for single steps, at a clock that makes every step be told."""
     run = queued(table, {"training.epochs": 2, "training.batch_size": 4, "training.learning_rate": 0.004})

@@ -8,6 +8,7 @@ from torch.nn import functional
 from viewfinder.catalogue import Model
 
 BATCH_NORMS = (nn.BatchNorm2d,)
+STRIDE = 32  # px of the image that one value of a backbone's last map stands for
 
 
 def backbone_layers(network: nn.Module, row: Model) -> list[nn.ModuleList]:

@@ -82,10 +82,12 @@ class Learner:
     def _loss(self, part: Batch, more: bool) -> Tensor:
         """Return the mean loss; for an image that is alone in a step, batch norms keep their statistics.
 
-        With `more` parts to come, its gradients are not shared yet.
+        So they do for steps of one image each, where that leaves them a single value: nothing deviates from it. With
+        `more` parts to come, its gradients are not shared yet.
         """
         assert self._joined is not None
-        alone = len(part.sizes) == 1 and int(self._training.batch_size) > 1
+        of_one_value = int(self._training.input_size) <= layers.STRIDE
+        alone = len(part.sizes) == 1 and (int(self._training.batch_size) > 1 or of_one_value)
         layers.train_mode(self._feed.network, self._row, int(self._training.retrained_layers), self._keep or alone)
         with self._group.apart(self._joined) if more else nullcontext():
             loss: Tensor = self._task.loss(self._joined, part)["loss"]
