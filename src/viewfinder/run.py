@@ -104,12 +104,12 @@ class RunFolder:
         path = self.path / "predictions.parquet"
         if not path.is_file():
             raise RunError(f"'{self.path}' has no predictions yet: no epoch is finished.")
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
 
     def latest(self) -> pl.DataFrame:
         """Read latest.parquet: what the latest epoch (column `epoch`) says of a few images of the monitored split."""
         path = self.path / "latest.parquet"
-        return pl.read_parquet(path) if path.is_file() else pl.DataFrame()
+        return pl.read_parquet(path, glob=False) if path.is_file() else pl.DataFrame()
 
     def events(self, offset: int = 0) -> Iterator[tuple[int, AnyEvent]]:
         """Yield each complete event from byte `offset` on, with the offset of the next one."""
@@ -297,7 +297,7 @@ def read_model_info(folder: Path) -> ModelInfo:
 def _table(path: Path) -> pl.DataFrame:
     """Read a Parquet file of a run; raise RunError when it cannot be read."""
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(f"'{path}' cannot be read: {error}") from None
 

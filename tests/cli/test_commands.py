@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -36,8 +37,9 @@ def test_check_says_what_is_there(type_in, colors, squares):
 
 @pytest.mark.parametrize("out", [True, False])
 def test_ctrl_c_in_a_prediction_says_what_stays(type_in, colors_run, colors, tmp_path, monkeypatch, out):
-    def stopped(command, folder, told, offset):
-        (folder.path / "part-000000012.parquet").touch()
+    def stopped(command, folder, told):
+        parts = json.loads((folder.path / "request.json").read_text(encoding="utf-8"))["parts"]
+        (Path(parts) / "part-000000012.parquet").touch()
         raise KeyboardInterrupt
 
     monkeypatch.setattr("viewfinder.service.launch.follow", stopped)

@@ -37,6 +37,14 @@ def test_classification(load, folder, name, labels):
     assert dataset.diagnostics == ()
 
 
+@pytest.mark.parametrize("name", ["[1].csv", "{a,b}.parquet", "[1].jsonl"])
+def test_any_name_will_do(load, folder, name):
+    """Polars would expand these, or those of a folder."""
+    inside = folder.rename(folder.with_name("pictures [2026]"))
+    rows = [{"path": f"photos/{n}.png", "animal": f"{n % 2}"} for n in range(6)]
+    assert len(load(write(inside / name, rows)).images) == 6
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet", "t.jsonl"])
 @pytest.mark.parametrize("as_text", [True, False])
 def test_detection(load, folder, name, as_text, boxes_of):

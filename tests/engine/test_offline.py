@@ -10,6 +10,7 @@ import sys
 import polars as pl
 import pytest
 
+from viewfinder import lock
 from viewfinder.engine import __main__ as engine
 
 BOTH = pytest.mark.parametrize("name", ["colors", "squares"])
@@ -69,16 +70,18 @@ def test_the_engines_process_connects_to_nobody(name, guarded, queued, colors, s
     assert made.info().status == "finished"
     job = tmp_path / "job"
     job.mkdir()
-    (job / "request.json").write_text(json.dumps({"run": str(made.path)}))
+    (job / "request.json").write_text(json.dumps({"run": str(made.path), "threshold": None, "parts": str(job)}))
     images = [f"{source}/{image}" for image in made.split().filter(split="test")["image"]]
     broken = tmp_path / "torn.png"
     broken.write_bytes(b"torn")
     pl.DataFrame({"image": [*images, str(broken)]}).write_parquet(job / "images.parquet")
-    result = run("-m", "viewfinder.engine", "predict", str(job))
+    with lock.take(job / "asked.lock"):
+        result = run("-m", "viewfinder.engine", "predict", str(job))
     assert result.returncode == 0, result.stderr
-    assert pl.read_parquet(job / "predictions.parquet")["image"].to_list() == images
-    told = [json.loads(line) for line in (job / "events.jsonl").read_text().splitlines()]
-    assert [event["file"] for event in told if event["type"] == "diagnostic"] == [str(broken)]
+    (part,) = job.glob("part-*.parquet")
+    predicted = pl.read_parquet(part)
+    assert predicted.filter(pl.col("error").is_null())["image"].to_list() == images
+    assert predicted.filter(pl.col("error").is_not_null())["image"].to_list() == [str(broken)]
     assert not calls.exists(), calls.read_text()
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -102,22 +103,25 @@ def test_what_was_interrupted_goes_on_with_what_is_left(colors_run, many, tmp_pa
     assert [path.name for path in out.parent.iterdir()] == ["table.csv"], "nothing is left behind"
 
 
-@pytest.mark.parametrize("changed", ["nothing", "an image", "the model", "the images", "the threshold"])
+CHANGES = ["nothing", "an image", "the model", "the images", "the threshold", "a part", "the order to delete"]
+
+
+@pytest.mark.parametrize("changed", CHANGES)
 def test_only_what_was_predicted_of_the_same_is_used(colors_run, many, tmp_path, monkeypatch, changed):
     shutil.copytree(colors_run.path / "model", tmp_path / "model")
-    images, part = [path.as_posix() for path in sorted(many.iterdir())], "part-000000500.parquet"
-    there = []
+    images, kept, there = [path.as_posix() for path in sorted(many.iterdir())], tmp_path / "kept", []
 
-    def stopped(command, folder, told, offset):
-        there.append((folder.path / part).is_file())
-        (folder.path / part).touch()
+    def stopped(command, folder, told):
+        there.append(len(list(kept.glob("part-*.parquet"))))
+        for first, last in ((0, 300), (300, 500)):
+            pl.DataFrame({"image": images[first:last], "error": None}).write_parquet(kept / f"part-{last:09}.parquet")
         raise KeyboardInterrupt
 
     monkeypatch.setattr("viewfinder.service.launch.follow", stopped)
 
     def ask(images, threshold=0.5):
         job = parts.Job(tmp_path / "model", images, threshold)
-        with pytest.raises(KeyboardInterrupt, match="after 500 of"), parts.predicted(job, tmp_path / "kept"):
+        with pytest.raises(KeyboardInterrupt, match="after 500 of"), parts.predicted(job, kept):
             pass
 
     ask(images)
@@ -126,8 +130,45 @@ def test_only_what_was_predicted_of_the_same_is_used(colors_run, many, tmp_path,
             os.utime(many / "0001 blue 1.png")
         case "the model":
             os.utime(tmp_path / "model" / "model.safetensors", (0, 0))
+        case "a part":
+            (kept / "part-000000300.parquet").unlink()
+        case "the order to delete":
+            (kept / "key").unlink()
     ask(images[1:] if changed == "the images" else images, 0.6 if changed == "the threshold" else 0.5)
-    assert there == [False, changed == "nothing"]
+    assert there == [0, 2 if changed == "nothing" else 0]
+
+
+@pytest.mark.parametrize("later_s", [0, 4])
+def test_a_killed_command_leaves_its_engine_time_to_keep_what_is_done(colors_run, many, tmp_path, later_s):
+    """The engine, while it begins or predicts, ends by itself; the same command waits for it, and goes on."""
+    words = [sys.executable, "-m", "viewfinder", "predict", colors_run.path, many, "--out", tmp_path / "table.csv"]
+    command, kept, end = subprocess.Popen(words), tmp_path / ".table.csv.parts", time.monotonic() + 60
+    while not (kept / "lock").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    time.sleep(later_s)
+    command.kill()
+    command.wait()
+    assert predict_into(colors_run, many, tmp_path / "table.csv").count == 2000
+    assert pl.read_csv(tmp_path / "table.csv")["image"].n_unique() == 2000
+    assert not kept.exists()
+
+
+def test_any_name_will_do(colors_run, colors, tmp_path):
+    """What a shell or polars would expand is a name like any other."""
+    folder = tmp_path / "of [2026] * {a,b}?" if os.name == "posix" else tmp_path / "of [2026] {a,b}"
+    shutil.copytree(colors_run.path, folder / "run [1]")
+    found = predict(folder / "run [1]", colors / "red", folder / "t[1].csv")
+    assert pl.read_csv((folder / "t[1].csv").read_bytes()).height == found.table.height == 10
+    assert evaluate(folder / "run [1]", colors, folder / "evaluated [1]").report["judged_on"]["images"] == 30
+
+
+def test_two_threads_into_one_file_do_not_mix(colors_run, colors, tmp_path):
+    """A lock on a file tells processes from one another, not threads."""
+    job = parts.Job(colors_run.path, [(colors / "red" / "red 0.png").as_posix()])
+    other = parts.predicted(job, tmp_path / "kept")
+    with parts.predicted(job, tmp_path / "kept"), pytest.raises(InputError, match="Another prediction into"):
+        other.__enter__()
 
 
 def test_two_predictions_into_one_file_do_not_mix(colors_run, colors, tmp_path):

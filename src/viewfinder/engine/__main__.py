@@ -3,6 +3,7 @@
 Exit codes: 0 done, 130 stopped on request, 2 the user's input is wrong, 1 anything else.
 """
 
+import contextlib
 import signal
 import sys
 import time
@@ -74,12 +75,15 @@ def answer(command: str, folder: Path) -> int:
     from viewfinder.events import Failed
     from viewfinder.run import RunFolder
 
+    job = RunFolder(folder)
+    on_signals(job.request_stop)
     try:
         {"predict": predict, "weights": check_weights}[command](folder)
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        RunFolder(folder).append(Failed(time=time.time(), error=str(error)))
+        with contextlib.suppress(OSError):  # the disk may be what failed
+            job.append(Failed(time=time.time(), error=str(error)))
         raise
     return 0
 

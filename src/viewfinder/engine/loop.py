@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from threading import Event
+from threading import Event, Lock
 
 from viewfinder import events
 from viewfinder.engine import failures, memory
@@ -54,9 +54,11 @@ def _in_new_thread(work: Callable[[], str]) -> str:
 
     `threading.Thread.start` (CPython 3.11) would wait without end for a thread that found no memory to begin.
     """
-    begun, outcome = Event(), Future[str]()
+    begun, outcome, first = Event(), Future[str](), Lock()
 
     def begin() -> None:
+        if not first.acquire(blocking=False):
+            return  # too late
         begun.set()
         try:
             outcome.set_result(work())
@@ -67,6 +69,6 @@ def _in_new_thread(work: Callable[[], str]) -> str:
         _thread.start_new_thread(begin, ())
     except RuntimeError as error:
         raise MemoryError(str(error)) from None
-    if not begun.wait(BEGIN_S):
+    if not begun.wait(BEGIN_S) and first.acquire(blocking=False):
         raise MemoryError("a new thread did not begin")
     return outcome.result()

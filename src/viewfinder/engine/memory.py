@@ -32,7 +32,7 @@ def release() -> None:
     longer lost to the next (mallopt(3): a threshold that is set no longer grows with what is freed).
     """
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library, or Windows
         library = ctypes.CDLL(None)
         library.malloc_trim(0)
         library.mallopt(M_MMAP_THRESHOLD, LARGE)

@@ -1,6 +1,7 @@
 """Using a model: in this process (`load`), or as a job in a folder (`python -m viewfinder.engine predict JOB`)."""
 
 import functools
+import io
 import json
 import os
 import time
@@ -13,7 +14,7 @@ import polars as pl
 from PIL import Image
 from torch import nn
 
-from viewfinder import atomic, catalogue, events, tasks
+from viewfinder import atomic, catalogue, events, lock, tasks
 from viewfinder.engine import device, layers, saved
 from viewfinder.engine.examples import Item, Loader
 from viewfinder.engine.features import FeatureLoader
@@ -142,37 +143,47 @@ def load(path: str | Path, devices: str = "auto") -> Model:
 def predict(job: Path) -> None:
     """Predict the images of a job's images.parquet with the model and the threshold its request.json names.
 
-    Predictions are written in parts, each at the latest PART_S after its first image: `part-N.parquet` ends with the
-    N-th image. What was written before is not predicted again. Raises KeyboardInterrupt when the file `stop` appears,
-    and when nobody waits for the answer any more; all that was predicted is written then.
+    Predictions are written in parts, each at the latest PART_S after its first image: `part-N.parquet` in the folder
+    `parts` ends with the N-th image. What was written before is not predicted again. Raises KeyboardInterrupt when the
+    file `stop` appears, and when nobody waits for the answer any more; all that was predicted is written then.
     """
     request: dict[str, Any] = json.loads((job / "request.json").read_text(encoding="utf-8"))
     if request.get("nice") and hasattr(os, "nice"):
         os.nice(request["nice"])
-    names = pl.read_parquet(job / "images.parquet")["image"].to_list()
-    parts = Parts(RunFolder(job), load(request["run"]), len(names), request["threshold"])
-    left = [Item(name, name) for name in names[parts.done :]]
-    with parts.job.locked(), parts:
-        for found in parts.model.in_turn(left, len(names) >= MANY):
+    names = pl.read_parquet(job / "images.parquet", glob=False)["image"].to_list()
+    model = load(request["run"])
+    with Parts(RunFolder(job), Path(request["parts"]), model, len(names), request["threshold"]) as parts:
+        left = [Item(name, name) for name in names[parts.done :]]
+        for found in model.in_turn(left, len(names) >= MANY):
             parts.add(found)
 
 
 class Parts:
-    """The parts in which a job's predictions are written; what was added is written when a `with` block ends."""
+    """The parts in which a job's predictions are written; what was added is written when a `with` block ends.
 
-    def __init__(self, job: RunFolder, model: Model, images: int, threshold: float | None) -> None:
-        self.job, self.model, self._images, self._threshold = job, model, images, threshold
-        self.done = max((int(part.stem.partition("-")[2]) for part in job.path.glob("part-*.parquet")), default=0)
+    Raises KeyboardInterrupt when nobody waits any more: then another job may be about to go on with the parts.
+    """
+
+    def __init__(self, job: RunFolder, folder: Path, model: Model, images: int, threshold: float | None) -> None:
+        self.job, self.folder, self.model, self._images, self._threshold = job, folder, model, images, threshold
         self._found: list[Found] = []
         self._written = self._told = time.monotonic()
-        self._parent = os.getppid()
 
     def __enter__(self) -> Self:
+        held = lock.take(self.folder / "lock")
+        if held is None:
+            raise KeyboardInterrupt
+        self._lock = held
+        if not self._wanted:
+            held.close()
+            raise KeyboardInterrupt
+        self.done = max((int(part.stem.partition("-")[2]) for part in self.folder.glob("part-*.parquet")), default=0)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if (self._found or not self._images) and self.job.path.is_dir():
-            self._write()
+        with self._lock:
+            if self._found or not self._images:
+                self._write()
 
     def add(self, found: Found) -> None:
         """Take a batch, and tell how many images are done; raise KeyboardInterrupt when it shall not go on."""
@@ -185,10 +196,23 @@ class Parts:
             self._told = now
             told = events.Evaluating(time=time.time(), split="prediction", done=self.done, images=self._images)
             self.job.append(told)
-        if self.job.stop_requested or not self.job.path.is_dir() or os.getppid() != self._parent:
+        if not self._wanted:
             raise KeyboardInterrupt
 
+    @property
+    def _wanted(self) -> bool:
+        """Whether whoever asked waits for the answer: it holds a lock, which goes with it however it ends."""
+        try:
+            free = lock.take(self.job.path / "asked.lock")
+        except OSError:  # the job's folder is gone
+            return False
+        if free is not None:
+            free.close()
+        return free is None and not self.job.stop_requested
+
     def _write(self) -> None:
-        table = self.model.table(self._found, self._threshold)
-        atomic.replace(self.job.path / f"part-{self.done:09}.parquet", lambda file: table.write_parquet(file))
+        content = io.BytesIO()
+        self.model.table(self._found, self._threshold).write_parquet(content)
+        part = self.folder / f"part-{self.done:09}.parquet"
+        atomic.replace(part, lambda file: file.write(content.getvalue()))
         self._found, self._written = [], time.monotonic()

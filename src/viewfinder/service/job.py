@@ -59,10 +59,10 @@ def run(command: str, folder: RunFolder, told: Told) -> None:
     Raises InputError when the user's input was wrong, TrainingError for anything else, and KeyboardInterrupt when it
     was stopped.
     """
-    events = folder.path / "events.jsonl"
-    ended = launch.follow(command, folder, told, events.stat().st_size if events.is_file() else 0)
+    ended = launch.follow(command, folder, told)
     if ended.asked or ended.code == launch.STOPPED:
         raise KeyboardInterrupt
     if ended.code != 0:
-        error = told.error or launch.last_line(folder.path / "log.txt") or f"It ended with code {ended.code}."
+        killed = "The system ended it for lack of memory." if ended.out_of_memory else ""
+        error = told.error or killed or launch.last_line(folder.path / "log.txt") or f"It ended with code {ended.code}."
         raise InputError(error) if ended.code == launch.INPUT_IS_WRONG else TrainingError(error)

@@ -21,7 +21,6 @@ from viewfinder.events import AnyEvent, Failed, Stopped
 from viewfinder.run import RunFolder
 
 POLL_S = 0.1
-GRACE_S = 10.0
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "20000"}
 """Threads that wait for work spin for a moment at most, and then sleep: on a machine that does anything else besides,
 the loading of images included, spinning for longer made training several times slower."""
@@ -122,7 +121,7 @@ def follow(command: str, folder: RunFolder, watcher: Watcher, offset: int = 0) -
                 time.sleep(POLL_S)
         except BaseException:
             _stop(folder, process, 1)
-            _wait_for(process)
+            _wait_for(process, seen)
             raise
     _pass_on(folder, watcher, offset)
     return Ended(process.returncode, asked, memory_kills() > kills)
@@ -183,13 +182,13 @@ def _stop(folder: RunFolder, process: "subprocess.Popen[bytes]", times: int) -> 
         folder.request_stop()
 
 
-def _wait_for(process: "subprocess.Popen[bytes]") -> None:
-    """Wait until a process that was asked to stop has ended; Popen's own block would not after a KeyboardInterrupt."""
-    try:
-        process.wait(GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _wait_for(process: "subprocess.Popen[bytes]", seen: Interrupts) -> None:
+    """Wait for a process that was asked to stop; Popen's own block would not after a KeyboardInterrupt."""
+    before = seen.count
+    while process.poll() is None:
+        if seen.count > before:
+            process.kill()
+        time.sleep(POLL_S)
 
 
 def _pass_on(folder: RunFolder, watcher: Watcher, offset: int) -> int:

@@ -1,25 +1,30 @@
 """Predicting in parts, each on the disk soon after it was made: what was interrupted goes on after the last."""
 
 import contextlib
+import hashlib
+import itertools
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
+from typing import IO, Any
 
 import polars as pl
 
 from viewfinder import lock
 from viewfinder.data.diagnostics import Diagnostic
-from viewfinder.errors import InputError, RunError, TrainingError
+from viewfinder.errors import InputError, TrainingError
 from viewfinder.run import RunFolder
 from viewfinder.service import job as jobs
 from viewfinder.service.source import Progress
 
-WAIT_S = 10.0
+WAIT_S, TRY_S = 120.0, 1.0  # for an engine whose command was killed; for a command that only looks at a lock
+ASKED, KEY = "asked.lock", "key"
+_in_use: set[Path] = set()  # by this process, whose threads a lock does not keep apart
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Parts:
     @property
     def done(self) -> int:
         """How many images are done, the unreadable ones too."""
-        return int(self._files[-1].stem.partition("-")[2]) if self._files else 0
+        return _number(self._files[-1]) if self._files else 0
 
     @property
     def table(self) -> pl.LazyFrame:
@@ -65,7 +70,22 @@ class Parts:
 
     @property
     def _rows(self) -> pl.LazyFrame:
-        return pl.scan_parquet(self._files)
+        return pl.scan_parquet(self._files, glob=False)
+
+    @property
+    def whole(self) -> bool:
+        """Whether no part before the last one is missing or damaged."""
+        done = [0, *(_number(path) for path in self._files)]
+        try:
+            counts = [pl.scan_parquet(path, glob=False).select(pl.len()).collect().item() for path in self._files]
+        except (OSError, pl.exceptions.PolarsError):
+            return False
+        return counts == [after - before for before, after in itertools.pairwise(done)]
+
+
+def _number(part: Path) -> int:
+    """Return how many images are done with a part."""
+    return int(part.stem.partition("-")[2])
 
 
 class _GivenUp(Exception):  # noqa: N818 - it is no error
@@ -86,78 +106,120 @@ class _Watched(jobs.Told):
 
 
 @contextlib.contextmanager
-def predicted(job: Job, kept: Path | None = None) -> Iterator[Parts]:
+def predicted(job: Job, kept: Path | None = None, goes_on: str = "") -> Iterator[Parts]:
     """Predict a job's images and give the predictions.
 
     What was done is in the folder `kept` until the block has ended well: another call for the same, unchanged images
-    goes on from there. Raises KeyboardInterrupt when it was stopped, InputError when another process predicts there or
-    the folder cannot be written, TrainingError for anything else.
+    goes on from there. `goes_on` says how the user does that. Raises KeyboardInterrupt when it was stopped, InputError
+    when another process predicts there or the folder cannot be written, TrainingError for anything else.
     """
-    with jobs.temporary() if kept is None else _held(kept) as folder:
-        _prepare(folder, job)
+    with jobs.temporary() as folder, _own(folder.path), _kept(kept or folder.path / "parts", job) as parts:
+        request = {"run": str(job.model.resolve()), "threshold": job.threshold, "nice": job.nice, "parts": str(parts)}
         try:
+            _write(folder, job, request)
             jobs.run("predict", folder, _Watched(job))
         except (KeyboardInterrupt, _GivenUp):
-            stays = f"Stopped after {Parts(folder.path).done:,} of {len(job.images):,} images"
-            raise KeyboardInterrupt(f"{stays}. {_goes_on(kept)}".strip()) from None
+            stays = f"Stopped after {Parts(parts).done:,} of {len(job.images):,} images"
+            raise KeyboardInterrupt(f"{stays}. {goes_on}".strip()) from None
         except TrainingError as error:
-            raise TrainingError(f"The prediction failed. {error} {_goes_on(kept)}".strip()) from None
-        yield Parts(folder.path)
-    if kept is not None:
-        shutil.rmtree(kept, ignore_errors=True)
+            raise TrainingError(f"The prediction failed. {error} {goes_on}".strip()) from None
+        yield Parts(parts)
 
 
-def _goes_on(kept: Path | None) -> str:
-    return "The same command goes on from there." if kept is not None else ""
+def _write(folder: RunFolder, job: Job, request: Mapping[str, Any]) -> None:
+    pl.DataFrame({"image": list(job.images)}, {"image": pl.String}).write_parquet(folder.path / "images.parquet")
+    folder.write_text("request.json", json.dumps(request))
 
 
 @contextlib.contextmanager
-def _held(folder: Path) -> Iterator[RunFolder]:
-    """Give a folder that only this process uses meanwhile."""
-    try:
+def _own(folder: Path) -> Iterator[None]:
+    """Hold the lock that tells an engine that somebody waits for its answer."""
+    with lock.take(folder / ASKED) or contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
+def _kept(folder: Path, job: Job) -> Iterator[Path]:
+    """Give one caller at a time a folder with the parts of this job alone; it goes when the block has ended well."""
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(_held(folder))
+            _wait_for_engine(folder, job)
+            _forget_others(folder, job)
+        except OSError as error:
+            raise InputError(f"'{folder.parent}' cannot be written: {error.strerror or error}.") from None
+        yield folder
+        _forget(folder)
+        with contextlib.suppress(OSError):  # Windows keeps the lock's file until it is closed
+            shutil.rmtree(folder)
+    with contextlib.suppress(OSError):
+        (folder / ASKED).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a folder that is made if need be; raise InputError when another caller holds it."""
+    end, place = time.monotonic() + TRY_S, folder.absolute()
+    while True:
         folder.mkdir(parents=True, exist_ok=True)
-        held = lock.take(folder / "asked.lock")
-    except OSError as error:
-        raise InputError(f"'{folder.parent}' cannot be written: {error.strerror or error}.") from None
-    if held is None:
-        raise InputError(f"Another prediction into '{folder.parent}' has not ended yet; it keeps '{folder.name}'.")
-    with held:
-        _wait_for_engine(RunFolder(folder))
-        yield RunFolder(folder)
+        held = lock.take(folder / ASKED) if place not in _in_use else None
+        if held is not None and _is_at(held, folder / ASKED):
+            break
+        if held is not None:  # it was deleted meanwhile
+            held.close()
+        elif time.monotonic() > end:
+            raise InputError(f"Another prediction into '{folder.parent}' has not ended yet; it keeps '{folder.name}'.")
+        time.sleep(0.05)
+    _in_use.add(place)
+    try:
+        with held:
+            yield
+    finally:
+        _in_use.discard(place)
 
 
-def _wait_for_engine(folder: RunFolder) -> None:
-    """Wait until an engine whose command was killed has noticed it."""
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        return False
+
+
+def _wait_for_engine(folder: Path, job: Job) -> None:
+    """Wait until an engine whose command was killed has noticed it, which it does after the images it is at."""
     end = time.monotonic() + WAIT_S
     while True:
-        try:
-            with folder.locked():
-                return
-        except RunError:
-            if time.monotonic() > end:
-                raise InputError(f"An earlier prediction in '{folder.path}' has not ended yet.") from None
-            time.sleep(0.1)
+        held = lock.take(folder / "lock")
+        if held is not None:
+            held.close()
+            return
+        if job.stop():
+            raise KeyboardInterrupt
+        if time.monotonic() > end:
+            raise InputError(f"An earlier prediction in '{folder}' has not ended yet. Try again when it has.")
+        time.sleep(0.1)
 
 
-def _prepare(folder: RunFolder, job: Job) -> None:
-    """Write what is asked for; forget what was done before, unless that is the same."""
-    of_model = {path.name: _stamp(path) for path in (job.model / "model.json", job.model / "model.safetensors")}
-    if (job.model / "model").is_dir():
-        of_model = {path.name: _stamp(path) for path in sorted((job.model / "model").iterdir())}
-    request = {"run": str(job.model.resolve()), "threshold": job.threshold, "nice": job.nice}
-    text = json.dumps({**request, "model": of_model, "version": version("viewfinder")})
-    rows = [(name, *_stamp(Path(name))) for name in job.images]
-    schema = {"image": pl.String, "size": pl.Int64, "modified": pl.Int64}
-    images = BytesIO()
-    pl.DataFrame(rows, schema, orient="row").write_parquet(images)
-    request_file, images_file = folder.path / "request.json", folder.path / "images.parquet"
-    same = request_file.is_file() and request_file.read_text(encoding="utf-8") == text
-    if not (same and images_file.is_file() and images_file.read_bytes() == images.getvalue()):
-        for part in folder.path.glob("part-*.parquet"):
-            part.unlink()
-        images_file.write_bytes(images.getvalue())
-        folder.write_text("request.json", text)
-    folder.clear_stop()
+def _forget_others(folder: Path, job: Job) -> None:
+    """Keep the parts that are there if they are of the same: images, model, threshold and version."""
+    files = job.model / "model" if (job.model / "model").is_dir() else job.model
+    of_model = [(name, *_stamp(files / name)) for name in ("model.json", "model.safetensors")]
+    images = [(name, *_stamp(Path(name))) for name in job.images]
+    asked = json.dumps([of_model, job.threshold, version("viewfinder"), images])
+    key = hashlib.sha256(asked.encode()).hexdigest()
+    path = folder / KEY
+    if path.is_file() and path.read_text(encoding="ascii") == key and Parts(folder).whole:
+        return
+    _forget(folder)
+    path.write_text(key, encoding="ascii")
+
+
+def _forget(folder: Path) -> None:
+    """Delete all parts; first what says of what they are, so that nobody goes on with some of them."""
+    (folder / KEY).unlink(missing_ok=True)
+    for part in folder.glob("part-*.parquet"):
+        part.unlink()
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -91,11 +91,12 @@ def _asked(
     limit = own if threshold is None else threshold
     job = Job(run.with_model(), list(_walk(given)), limit, progress)
     kept = Path(out).with_name(f".{Path(out).name}.parts") if out is not None else None
-    with predicted(job, kept) as made:
-        if not _count(made):
-            reasons = "; ".join(f"{one.file}: {one.reason}" for one in made.diagnostics[:5])
-            raise SourceError(f"None of the images can be read. {reasons}")
-        yield made
+    with predicted(job, kept, "The same command goes on from there." if kept else "") as made:
+        if _count(made):
+            yield made
+            return
+        reasons = "; ".join(f"{one.file}: {one.reason}" for one in made.diagnostics[:5])
+    raise SourceError(f"None of the images can be read. {reasons}")
 
 
 def _count(made: Parts) -> int:
@@ -119,8 +120,9 @@ def write(table: pl.DataFrame | pl.LazyFrame, out: Path) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         atomic.replace(out, lambda file: _sink(rows, suffix, file))
-    except OSError as error:
-        raise InputError(f"'{out}' cannot be written: {error.strerror or error}.") from None
+    except (OSError, pl.exceptions.PolarsError) as error:  # for a full disk, polars has one of its own
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"'{out}' cannot be written: {reason}.") from None
 
 
 def _sink(rows: pl.LazyFrame, suffix: str, file: IO[bytes]) -> None:

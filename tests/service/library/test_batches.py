@@ -161,7 +161,7 @@ def test_one_that_runs_is_stopped_after_an_image(library, upload, tmp_path, squa
     assert batch.state == "interrupted"
     assert 0 < batch.done < 400
     assert not batch.csv.exists()
-    assert json.loads(batch.csv.with_suffix(".json").read_text())["starts"] == 1
+    assert json.loads(batch.csv.with_suffix(".json").read_text())["starts"] == 0, "this one got on"
 
 
 def test_a_zip_is_unpacked(library, upload, images, squares_run):

@@ -113,7 +113,7 @@ def _csv(path: Path) -> Table:
 
 
 def _csv_frame(source: Path | bytes, separator: str) -> pl.DataFrame:
-    return pl.read_csv(source, infer_schema=False, separator=separator, encoding="utf8")
+    return pl.read_csv(source, infer_schema=False, separator=separator, encoding="utf8", glob=False)
 
 
 def _without_long_rows(path: Path, separator: str) -> tuple[bytes, Sequence[int], tuple[Diagnostic, ...]]:
@@ -165,10 +165,10 @@ def _csv_problem(path: Path, text: str) -> str:
 
 def _parquet(path: Path) -> Table:
     try:
-        schema = pl.read_parquet_schema(path)
+        schema = pl.scan_parquet(path, glob=False).collect_schema()
         binary = [name for name, kind in schema.items() if kind == pl.Binary or _holds_binary(kind)]
         names = [name for name in schema if name not in binary]
-        frame = pl.read_parquet(path, columns=names, memory_map=False)
+        frame = pl.read_parquet(path, columns=names, memory_map=False, glob=False)
     except (pl.exceptions.PolarsError, ValueError) as problem:
         text = (str(problem).splitlines() or [""])[0]
         raise SourceError(f"'{path}' is not a Parquet file that can be read: {text}.") from None

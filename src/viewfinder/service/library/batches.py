@@ -20,10 +20,10 @@ from viewfinder.run import read_model_info
 from viewfinder.service import predicting
 from viewfinder.service.library import uploads, zips
 from viewfinder.service.library.library import Library, new_id, write
-from viewfinder.service.parts import Job, predicted
+from viewfinder.service.parts import Job, Parts, predicted
 
 NICE = 10
-MOST_STARTS = 3  # of a batch whose server ends each time
+MOST_STARTS = 3  # of a batch whose server ends each time, without any more of it being done
 UNPACKING = ".unpacking"
 KEPT = ".predictions"
 OVER = ("finished", "stopped", "failed", "interrupted")
@@ -34,7 +34,8 @@ class Batch:
     """Images that are predicted: how far it is, and at last the CSV, or what went wrong.
 
     `state` is waiting, running, finished, stopped, failed, or interrupted, because the server ended too often.
-    `unreadable` are the images that were left out; `begun` is in seconds since 1970; `starts` counts how often it ran.
+    `unreadable` are the images that were left out; `begun` is in seconds since 1970; `starts` counts how often it ran
+    without getting on.
     """
 
     name: str
@@ -89,8 +90,10 @@ def recall(library: Library) -> None:
     for batch in sorted(found, key=lambda one: one.begun):
         if batch.state not in OVER:
             batch.csv.unlink(missing_ok=True)
+            done = Parts(batch.files / KEPT).done
+            batch.starts, batch.done = (0 if done > batch.done else batch.starts), done
             goes_on = batch.files.is_dir() and batch.starts < MOST_STARTS
-            batch.state, batch.done = ("waiting", 0) if goes_on else ("interrupted", batch.done)
+            batch.state = "waiting" if goes_on else "interrupted"
         library.batches[batch.id] = batch
     used = {batch.files for batch in library.batches.values() if batch.state not in OVER}
     for left in _folder(library).glob("*"):
@@ -184,12 +187,13 @@ def _outcome(library: Library, batch: Batch) -> str:
     with library.heavy:
         if batch.stopping.is_set():
             return batch.given_up
-        batch.state, batch.starts = "running", batch.starts + 1
+        batch.state, batch.starts, began = "running", batch.starts + 1, batch.done
         _remember(library, batch, batch.state)
         try:
             _predict(batch, batch.files)
         except KeyboardInterrupt:
-            return batch.given_up
+            batch.starts = 0 if batch.done > began else batch.starts
+            return batch.given_up if batch.stopping.is_set() else "interrupted"
         return "finished"
 
 
