@@ -170,13 +170,13 @@ class Parts:
         self._written = self._told = time.monotonic()
 
     def __enter__(self) -> Self:
-        held = lock.take(self.folder / "lock")
+        held = lock.take(self.folder / "lock") if self._wanted else None
         if held is None:
             raise KeyboardInterrupt
-        self._lock = held
-        if not self._wanted:
+        if not self._wanted:  # any more: another command may have found the lock free just before
             held.close()
             raise KeyboardInterrupt
+        self._lock = held
         self.done = max((int(part.stem.partition("-")[2]) for part in self.folder.glob("part-*.parquet")), default=0)
         return self
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from viewfinder.service.source import Progress
 
 WAIT_S, TRY_S = 120.0, 1.0  # for an engine whose command was killed; for a command that only looks at a lock
 ASKED, KEY = "asked.lock", "key"
-_in_use: set[Path] = set()  # by this process, whose threads a lock does not keep apart
+_in_use: set[Path] = set()  # by this process, whose threads a lock on a file does not keep apart
+_taking = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -161,22 +163,31 @@ def _kept(folder: Path, job: Job) -> Iterator[Path]:
 def _held(folder: Path) -> Iterator[None]:
     """Hold a folder that is made if need be; raise InputError when another caller holds it."""
     end, place = time.monotonic() + TRY_S, folder.absolute()
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = lock.take(folder / ASKED) if place not in _in_use else None
-        if held is not None and _is_at(held, folder / ASKED):
-            break
-        if held is not None:  # it was deleted meanwhile
-            held.close()
-        elif time.monotonic() > end:
+    while (held := _take(place)) is None:
+        if time.monotonic() > end:
             raise InputError(f"Another prediction into '{folder.parent}' has not ended yet; it keeps '{folder.name}'.")
         time.sleep(0.05)
-    _in_use.add(place)
     try:
         with held:
             yield
     finally:
         _in_use.discard(place)
+
+
+def _take(folder: Path) -> IO[bytes] | None:
+    """Return the lock of a folder, which is made if need be; None when it is held, or being deleted."""
+    with _taking:
+        if folder in _in_use:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        held = lock.take(folder / ASKED)
+        if held is None:
+            return None
+        if not _is_at(held, folder / ASKED):
+            held.close()
+            return None
+        _in_use.add(folder)
+        return held
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:
