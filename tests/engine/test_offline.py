@@ -116,6 +116,18 @@ def test_exit_codes(queued, colors, tmp_path, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_job_that_nobody_waits_for_predicts_nothing(finished, tmp_path):
+    """Whoever asked holds a lock for as long as it waits; that of a killed command is free."""
+    run = finished("colors")
+    image = f"{run.info().dataset.root}/{run.predictions()['image'][0]}"
+    (tmp_path / "request.json").write_text(
+        json.dumps({"run": str(run.path), "threshold": None, "parts": str(tmp_path)})
+    )
+    pl.DataFrame({"image": [image]}).write_parquet(tmp_path / "images.parquet")
+    assert engine.main(["predict", str(tmp_path)]) == 130
+    assert not list(tmp_path.glob("part-*"))
+
+
 def test_a_job_that_fails_says_why(tmp_path):
     (tmp_path / "request.json").write_text(json.dumps({"run": str(tmp_path / "none")}))
     pl.DataFrame({"image": ["a.png"]}).write_parquet(tmp_path / "images.parquet")

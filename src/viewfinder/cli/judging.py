@@ -1,7 +1,7 @@
 """The commands that put a run's model to the test, or to work: `evaluate`, `predict`, `compare`."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +13,6 @@ from viewfinder.cli.output import document, metrics, show, table, tell, text
 from viewfinder.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from viewfinder.data.diagnostics import Diagnostic
     from viewfinder.service.predicting import Predictions
 

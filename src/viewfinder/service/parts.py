@@ -1,7 +1,6 @@
 """Predicting in parts, each on the disk soon after it was made: what was interrupted goes on after the last."""
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -16,7 +15,8 @@ from typing import IO, Any
 
 import polars as pl
 
-from viewfinder import lock
+from viewfinder import atomic, lock
+from viewfinder.data import slots
 from viewfinder.data.diagnostics import Diagnostic
 from viewfinder.errors import InputError, TrainingError
 from viewfinder.run import RunFolder
@@ -129,8 +129,12 @@ def predicted(job: Job, kept: Path | None = None, goes_on: str = "") -> Iterator
 
 
 def _write(folder: RunFolder, job: Job, request: Mapping[str, Any]) -> None:
-    pl.DataFrame({"image": list(job.images)}, {"image": pl.String}).write_parquet(folder.path / "images.parquet")
-    folder.write_text("request.json", json.dumps(request))
+    images = pl.DataFrame({"image": list(job.images)}, {"image": pl.String})
+    try:
+        atomic.replace(folder.path / "images.parquet", lambda file: images.write_parquet(file))
+        folder.write_text("request.json", json.dumps(request))
+    except (OSError, pl.exceptions.PolarsError) as error:  # for a full disk, polars has one of its own
+        raise InputError(f"'{folder.path}' cannot be written: {getattr(error, 'strerror', None) or error}.") from None
 
 
 @contextlib.contextmanager
@@ -217,8 +221,7 @@ def _forget_others(folder: Path, job: Job) -> None:
     files = job.model / "model" if (job.model / "model").is_dir() else job.model
     of_model = [(name, *_stamp(files / name)) for name in ("model.json", "model.safetensors")]
     images = [(name, *_stamp(Path(name))) for name in job.images]
-    asked = json.dumps([of_model, job.threshold, version("viewfinder"), images])
-    key = hashlib.sha256(asked.encode()).hexdigest()
+    key = slots.key((version("viewfinder"), of_model, job.threshold, images))
     path = folder / KEY
     if path.is_file() and path.read_text(encoding="ascii") == key and Parts(folder).whole:
         return

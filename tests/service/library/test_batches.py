@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import shutil
+import signal
+import tempfile
 import time
 import zipfile
 
@@ -11,6 +14,7 @@ import pytest
 from PIL import Image
 
 from coroutines import run_async
+from runs import processes_of
 from viewfinder.errors import NotFoundError, StateError
 from viewfinder.service.library import batches, uploads
 from viewfinder.service.library.library import Library
@@ -162,6 +166,26 @@ def test_one_that_runs_is_stopped_after_an_image(library, upload, tmp_path, squa
     assert 0 < batch.done < 400
     assert not batch.csv.exists()
     assert json.loads(batch.csv.with_suffix(".json").read_text())["starts"] == 0, "this one got on"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are looked up as on Linux and macOS")
+def test_one_whose_engine_is_told_to_end_goes_on_later(library, upload, tmp_path, squares_run, monkeypatch):
+    """As when the system stops a service: its processes are told before the server itself notices."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
+    files = upload({f"{number}.png": (tmp_path / "one.png").read_bytes() for number in range(400)})
+    batch = batches.of_upload(library, files, "many", squares_run.path / "model")
+    end = time.monotonic() + 60
+    while not batch.done and time.monotonic() < end:
+        time.sleep(0.02)
+    (process,) = processes_of(tmp_path / "viewfinder-")
+    os.kill(process, signal.SIGTERM)
+    over(batch)
+    assert (batch.state, batch.error) == ("interrupted", None)
+    (again,) = batches.batches(restarted(library))
+    assert again.done >= batch.done > 0
+    over(again)
+    assert (again.state, pl.read_csv(again.csv).height) == ("finished", 400)
 
 
 def test_a_zip_is_unpacked(library, upload, images, squares_run):
