@@ -20,6 +20,11 @@ PROGRAM = """if True:
         optimizer.zero_grad()
         optimizer.load_state_dict(optimizer.state_dict())
         assert (weight < 1).all(), name
+    import torch.distributed.launcher.api
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    joined = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    joined(torch.ones(1, 2)).sum().backward()
+    torch.distributed.destroy_process_group()
     print(sum(name.startswith("torch._dynamo.") for name in sys.modules), "sympy" in sys.modules)
     from torch._dynamo.utils import is_compile_supported
     print(is_compile_supported("cpu"), "sympy" in sys.modules)

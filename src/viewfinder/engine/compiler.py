@@ -1,12 +1,13 @@
 """A stand-in for torch's compiler, which the engine does not use: importing it takes over a second of every start.
 
-torchvision and the optimizers import it all the same, to mark what it has to leave as it is.
+torchvision and the optimizers import it all the same, to mark what it has to leave as it is, and processes that train
+together ask it for its rules.
 """
 
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 NAME = "torch._dynamo"
@@ -28,8 +29,12 @@ def stand_in() -> None:
     if NAME in sys.modules:
         return
     package, utils = (StandIn(name) for name in PARTS)
-    package.__dict__.update(disable=_disable, graph_break=_graph_break)
-    utils.__dict__.update(is_compile_supported=lambda kind: _real(PARTS[1]).is_compile_supported(kind))
+    rules = SimpleNamespace(clear_lru_cache=_nothing)
+    package.__dict__.update(disable=_disable, graph_break=_nothing, trace_rules=rules, utils=utils)
+    utils.__dict__.update(
+        is_compile_supported=lambda kind: _real(PARTS[1]).is_compile_supported(kind),
+        get_optimize_ddp_mode=lambda: "no_optimization",
+    )
     sys.modules.update({NAME: package, PARTS[1]: utils})
 
 
@@ -37,7 +42,7 @@ def _disable(function: Callable[..., Any], recursive: bool = True, **options: An
     return function
 
 
-def _graph_break(message: str = "") -> None:
+def _nothing(message: str = "") -> None:
     pass
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from viewfinder.report.summary import duration
 from viewfinder.run import RunFolder, RunInfo
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from markupsafe import Markup
 
 MOST_CLASSES = 30
@@ -53,10 +55,21 @@ def _keep(folder: Path, report: Mapping[str, Any], page: str) -> Path:
 
 def render(report: Mapping[str, Any], picture: Pictures | None = None) -> str:
     """Return the page. `picture` turns a mistake into a data URI (None: the image is gone); else the source is read."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     root = Path(report["images_root"])
     picture = picture or (lambda mistake: pictures.data_uri(root / mistake["image"], mistake["boxes"]))
+    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+    return _template().render(
+        report=report,
+        style=style,
+        confusion=confusion(report["confusion"]) if report["confusion"] else None,
+        mistakes=[{**mistake, "picture": picture(mistake)} for mistake in report["mistakes"]],
+    )
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("viewfinder", "report"),
         autoescape=True,
@@ -67,13 +80,7 @@ def render(report: Mapping[str, Any], picture: Pictures | None = None) -> str:
     environment.filters.update(
         score=score, setting=setting, duration=duration, moment=moment, figure=figure, ticked=ticked
     )
-    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
-    return environment.get_template("report.html").render(
-        report=report,
-        style=style,
-        confusion=confusion(report["confusion"]) if report["confusion"] else None,
-        mistakes=[{**mistake, "picture": picture(mistake)} for mistake in report["mistakes"]],
-    )
+    return environment.get_template("report.html")
 
 
 def confusion(table: Mapping[str, Any]) -> dict[str, Any]:
