@@ -51,6 +51,7 @@ USE_CASES = {
     "batches.get": Edges("/files/predictions/{identity}.csv", "get_batch"),
     "batches.of_model": Edges(TRY, "list_batches"),
     "batches.of_upload": Edges(TRY, "begin_batch", "predict"),
+    "batches.resume": Edges(TRY, "resume_batch"),
     "batches.stop": Edges(TRY, "stop_batch"),
     "datasets.datasets": Edges("/", "list_datasets"),
     "datasets.group_columns": Edges(ANALYSIS, "list_group_columns"),

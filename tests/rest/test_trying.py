@@ -26,7 +26,7 @@ def upload(api, *paths):
     return identity
 
 
-def test_a_batch_waits_its_turn_and_is_stopped(api, own, colors):
+def test_a_batch_waits_its_turn_is_stopped_and_goes_on(api, own, colors):
     with own.heavy:  # something else computes
         sent = upload(api, colors / "red" / "red 0.png")
         begun = api.post("/batches", json={"upload": sent, "run": "colors", "name": "May"})
@@ -39,6 +39,13 @@ def test_a_batch_waits_its_turn_and_is_stopped(api, own, colors):
     while (now := api.get(address).json())["state"] != "stopped":
         assert time.monotonic() < end
     assert [api.get(f"/batches{query}").json()["items"] for query in ("", "?run=colors")] == [[now], [now]]
+    assert now["resumable"]
+    assert api.post(f"{address}/resume").json()["state"] in ("waiting", "running")
+    while (now := api.get(address).json())["state"] != "finished":
+        assert time.monotonic() < end, now
+    assert not now["resumable"]
+    refused = api.post(f"{address}/resume")
+    assert (refused.status_code, "'May' is finished" in refused.json()["detail"]) == (409, True)
     assert [api.delete(address).status_code for _ in range(2)] == [204, 404]
 
 

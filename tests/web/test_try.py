@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import json
+import re
 import shutil
 import signal
 import sys
@@ -193,25 +194,30 @@ def engines(server):
     return found
 
 
+def begun(server, page, packed, name):
+    """Have the zip of a batch predicted; return its id, its address and a limit of time when some of it is done."""
+    api = f"{server.url}/api/v1"
+    sent = page.request.post(f"{api}/uploads").json()["id"]
+    page.request.put(f"{api}/uploads/{sent}/files/many.zip", data=packed)
+    batch = page.request.post(f"{api}/batches", data={"upload": sent, "run": "colors", "name": name}).json()["id"]
+    end = time.monotonic() + 60
+    while not (now := page.request.get(f"{api}/batches/{batch}").json())["done"]:
+        assert (time.monotonic() < end, now["state"] in ("waiting", "running")) == (True, True), now
+        time.sleep(0.05)
+    assert now["state"] == "running"
+    return batch, f"{api}/batches/{batch}", end
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_batch_goes_on_after_the_server_ends(server, page, colors):
     from playwright.sync_api import expect
 
-    api, content = f"{server.url}/api/v1", (colors / "red" / "red 0.png").read_bytes()
+    packed, content = io.BytesIO(), (colors / "red" / "red 0.png").read_bytes()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for index in range(700):
+            archive.writestr(f"{index}.png", content)
     for number in (signal.SIGINT, signal.SIGTERM):
-        sent = page.request.post(f"{api}/uploads").json()["id"]
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w") as archive:
-            for index in range(700):
-                archive.writestr(f"{index}.png", content)
-        page.request.put(f"{api}/uploads/{sent}/files/many.zip", data=packed.getvalue())
-        batch = page.request.post(f"{api}/batches", data={"upload": sent, "run": "colors", "name": number.name})
-        address = f"{api}/batches/{batch.json()['id']}"
-        end = time.monotonic() + 60
-        while not (now := page.request.get(address).json())["done"]:
-            assert (time.monotonic() < end, now["state"] in ("waiting", "running")) == (True, True), now
-            time.sleep(0.05)
-        assert now["state"] == "running"
+        batch, address, end = begun(server, page, packed.getvalue(), number.name)
         running = engines(server)
         assert running
         server.process.send_signal(number)
@@ -220,7 +226,7 @@ def test_a_batch_goes_on_after_the_server_ends(server, page, colors):
         while any(folder.exists() for folder in running):
             assert time.monotonic() < end, "a process went on"
             time.sleep(0.05)
-        assert not (server.home / "predictions" / f"{batch.json()['id']}.csv").exists()
+        assert not (server.home / "predictions" / f"{batch}.csv").exists()
         server.start()
         while (now := page.request.get(address).json())["state"] != "finished":
             assert (time.monotonic() < end + 60, now["state"] in ("waiting", "running")) == (True, True), now
@@ -228,6 +234,12 @@ def test_a_batch_goes_on_after_the_server_ends(server, page, colors):
     page.goto(f"{server.url}/runs/colors/try")
     expect(page.get_by_text("700 images predicted")).to_have_count(2)
     expect(page.get_by_role("button", name="Delete SIGTERM")).to_be_visible()
+    begun(server, page, packed.getvalue(), "third")
+    page.reload()
+    page.get_by_role("button", name="Stop third").click()
+    expect(page.get_by_text(re.compile("^stopped after [1-9].* of 700 images$"))).to_be_visible()
+    page.get_by_role("button", name="Resume third").click()
+    expect(page.get_by_text("700 images predicted")).to_have_count(3)
     assert [path for path in (server.home / "predictions").iterdir() if path.is_dir()] == []
 
 

@@ -41,7 +41,10 @@ class BatchRequest(BaseModel):
 
 
 class BatchAnswer(BaseModel):
-    """How far a batch is: images done of those found; `left_out` cannot be read, the first of them are named."""
+    """How far a batch is: images done of those found; `left_out` cannot be read, the first of them are named.
+
+    A `resumable` one ended early, and goes on when it is asked to.
+    """
 
     id: str
     name: str
@@ -49,13 +52,14 @@ class BatchAnswer(BaseModel):
     done: int
     total: int
     error: str | None
+    resumable: bool
     left_out: int
     unreadable: list[DiagnosticAnswer]
 
     @classmethod
     def of(cls, batch: Batch) -> "BatchAnswer":
         """Return a batch as an answer."""
-        same = {name: getattr(batch, name) for name in ("id", "name", "state", "done", "total", "error")}
+        same = {name: getattr(batch, name) for name in ("id", "name", "state", "done", "total", "error", "resumable")}
         named = [DiagnosticAnswer.of(one) for one in batch.unreadable[:MOST_LISTED]]
         return cls(**same, left_out=len(batch.unreadable), unreadable=named)
 
@@ -95,7 +99,7 @@ def get_batch(library: Here, identity: Id) -> BatchAnswer:
 
 @router.delete("/batches/{identity}", status_code=HTTPStatus.NO_CONTENT, responses=documented(404, 409, 422))
 def delete_batch(library: Here, identity: Id) -> None:
-    """Delete a batch that is over, and its CSV, for good."""
+    """Delete a batch that is over, its images and its CSV, for good."""
     batches.delete(library, identity)
 
 
@@ -105,6 +109,12 @@ def stop_batch(library: Here, identity: Id) -> BatchAnswer:
     batch = batches.get(library, identity)
     batches.stop(batch)
     return BatchAnswer.of(batch)
+
+
+@router.post("/batches/{identity}/resume", status_code=HTTPStatus.ACCEPTED, responses=documented(404, 409, 422))
+def resume_batch(library: Here, identity: Id) -> BatchAnswer:
+    """Let a batch that was stopped, failed or was interrupted go on with the images that are left."""
+    return BatchAnswer.of(batches.resume(library, identity))
 
 
 @router.get(

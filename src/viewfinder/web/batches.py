@@ -59,6 +59,13 @@ class Batches:
             ui.notify(str(error), type="negative")
         self._refresh()
 
+    async def _resume(self, batch: Batch) -> None:
+        try:
+            await off_loop(batches.resume, self._library, batch.id)
+        except InputError as error:
+            ui.notify(str(error), type="negative")
+        self._refresh()
+
     def _refresh(self) -> None:
         """Draw the list when a batch came or changed its state; otherwise only say how far they are."""
         found = batches.of_model(self._library, self._model)
@@ -73,12 +80,15 @@ class Batches:
     def _draw(self, found: list[Batch]) -> None:
         self._list.clear()
         with self._list:
-            self._said = {batch.id: _row(batch, self._delete) for batch in found[:MOST_BATCHES]}
+            self._said = {batch.id: _row(batch, self._resume, self._delete) for batch in found[:MOST_BATCHES]}
             if len(found) > MOST_BATCHES:
                 ui.label(f"… and {len(found) - MOST_BATCHES:,} older").classes("vf-soft")
 
 
-def _row(batch: Batch, delete: Callable[[Batch], Awaitable[None]]) -> ui.label:
+Act = Callable[[Batch], Awaitable[None]]
+
+
+def _row(batch: Batch, resume: Act, delete: Act) -> ui.label:
     """Show a batch, and return the label that says how far it is."""
     with ui.row().classes("w-full items-center gap-4"):
         with ui.column().classes("gap-0"):
@@ -90,6 +100,9 @@ def _row(batch: Batch, delete: Callable[[Batch], Awaitable[None]]) -> ui.label:
         elif batch.state not in batches.OVER:
             stop = ui.button("Stop", icon="stop", on_click=lambda: batches.stop(batch)).props("outline no-caps dense")
             stop.props["aria-label"] = f"Stop {batch.name}"
+        if batch.resumable:
+            on = ui.button("Resume", icon="play_arrow", on_click=lambda: resume(batch)).props("outline no-caps dense")
+            on.props["aria-label"] = f"Resume {batch.name}"
         if batch.state in batches.OVER:
             gone = ui.button("Delete", icon="delete", on_click=lambda: delete(batch)).props("flat no-caps dense")
             gone.props["aria-label"] = f"Delete {batch.name}"
@@ -110,11 +123,13 @@ def _left_out(batch: Batch) -> None:
 
 def _said(batch: Batch) -> str:
     """Return in words how far a batch is."""
+    far = f" after {batch.done:,} of {batch.total:,} images" if batch.total else ""
     words = {
         "waiting": "waits for its turn",
-        "stopped": "stopped",
-        "failed": "failed",
-        "interrupted": "interrupted: the server ended before it was done. Send the images again.",
+        "stopped": f"stopped{far}",
+        "failed": f"failed{far}",
+        "interrupted": f"interrupted{far}: the server ended before it was done"
+        + ("" if batch.resumable else ". Send the images again."),
     }
     if batch.state == "finished":
         return f"{plural(batch.total - len(batch.unreadable), 'image')} predicted"

@@ -76,10 +76,12 @@ def test_batches_queue_and_can_be_stopped(library, upload, images, squares_run):
         pl.List(pl.Struct({"confidence": pl.Float64}))).to_list()[0]]  # fmt: skip
     assert all(confidence >= least for confidence in found)
     assert batches.of_model(library, model) == [second, first]
-    names = [f"{first.id}.csv", f"{first.id}.json", f"{second.id}.json"]
+    names = [f"{first.id}.csv", f"{first.id}.json", f"{second.id}.json", second.id]
     assert sorted(path.name for path in (library.home / "predictions").iterdir()) == sorted(names)
     with pytest.raises(NotFoundError):
         batches.get(library, "gone")
+    batches.delete(library, second.id)
+    assert not second.files.exists()
 
 
 def test_batches_are_known_after_a_restart_until_they_are_deleted(library, upload, images, tmp_path, squares_run):
@@ -135,9 +137,56 @@ def test_a_batch_that_cannot_go_on_is_interrupted(library, upload, images, squar
         shutil.rmtree(batch.files)
     else:
         batch.csv.with_suffix(".json").write_text(json.dumps({**told, "starts": batches.MOST_STARTS}))
-    (found,) = batches.batches(restarted(library))
+    opened = restarted(library)
+    (found,) = batches.batches(opened)
     assert found.state == "interrupted"
-    assert not batch.files.exists()
+    assert found.resumable == (lost == "patience")
+    if lost == "images":
+        with pytest.raises(StateError, match="has lost its images: send them again"):
+            batches.resume(opened, found.id)
+        return
+    batches.resume(opened, found.id)
+    over(found)
+    assert (found.state, pl.read_csv(found.csv).height) == ("finished", 5)
+    assert not found.files.exists()
+    with pytest.raises(StateError, match="is finished"):
+        batches.resume(opened, found.id)
+
+
+def test_one_that_was_stopped_goes_on_where_it_was(library, upload, tmp_path, squares_run):
+    Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
+    files = upload({f"{number}.png": (tmp_path / "one.png").read_bytes() for number in range(150)})
+    batch = batches.of_upload(library, files, "many", squares_run.path / "model")
+    end = time.monotonic() + 60
+    while not batch.done and time.monotonic() < end:
+        time.sleep(0.02)
+    with pytest.raises(StateError, match="is running"):
+        batches.resume(library, batch.id)
+    batches.stop(batch)
+    over(batch)
+    assert batch.state == "stopped"
+    assert 0 < batch.done < 150
+    (found,) = batches.batches(opened := restarted(library))
+    assert found.state == "stopped"
+    told = []
+    found.progress = lambda done, total: told.append(done)
+    batches.resume(opened, found.id)
+    over(found)
+    assert (found.state, pl.read_csv(found.csv).height) == ("finished", 150)
+    assert told[0] >= batch.done
+
+
+def test_one_that_failed_is_tried_again(library, upload, images, tmp_path, squares_run):
+    model = shutil.copytree(squares_run.path / "model", tmp_path / "model")
+    weights = (model / "model.safetensors").rename(tmp_path / "elsewhere")
+    batch = batches.of_upload(library, upload(images), "first", model)
+    over(batch)
+    assert (batch.state, batch.resumable) == ("failed", True)
+    assert batch.error
+    weights.rename(model / "model.safetensors")
+    batches.resume(library, batch.id)
+    over(batch)
+    assert (batch.state, batch.error, pl.read_csv(batch.csv).height) == ("finished", None, 5)
 
 
 def test_more_than_a_hundred_images(library, upload, colors, colors_run):
@@ -173,7 +222,7 @@ def test_one_whose_engine_is_told_to_end_goes_on_later(library, upload, tmp_path
     """As when the system stops a service: its processes are told before the server itself notices."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
-    files = upload({f"{number}.png": (tmp_path / "one.png").read_bytes() for number in range(400)})
+    files = upload({f"{number}.png": (tmp_path / "one.png").read_bytes() for number in range(150)})
     batch = batches.of_upload(library, files, "many", squares_run.path / "model")
     end = time.monotonic() + 60
     while not batch.done and time.monotonic() < end:
@@ -185,7 +234,7 @@ def test_one_whose_engine_is_told_to_end_goes_on_later(library, upload, tmp_path
     (again,) = batches.batches(restarted(library))
     assert again.done >= batch.done > 0
     over(again)
-    assert (again.state, pl.read_csv(again.csv).height) == ("finished", 400)
+    assert (again.state, pl.read_csv(again.csv).height) == ("finished", 150)
 
 
 def test_a_zip_is_unpacked(library, upload, images, squares_run):

@@ -1,7 +1,8 @@
 """Batches: a folder or zip of images that a model predicts in the background, into a CSV.
 
 Each has a small file beside its CSV in `predictions/` of the library, which says what it was and how it ended. Its
-images stay in a folder beside that until it is over: one that the server's end interrupts goes on with the next.
+images stay in a folder beside that until it is finished or deleted: one that the server's end interrupts goes on with
+the next, and one that was stopped or failed can be resumed.
 """
 
 import contextlib
@@ -51,11 +52,17 @@ class Batch:
     starts: int = 0
     given_up: str = "stopped"
     stopping: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def files(self) -> Path:
-        """The folder of its images, until it is over."""
+        """The folder of its images, until it is finished."""
         return self.csv.with_suffix("")
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it ended before it was finished, and its images are there to go on with."""
+        return self.state in OVER and self.state != "finished" and self.files.is_dir()
 
     def progress(self, done: int, total: int) -> None:
         """Take note of how far it is."""
@@ -95,7 +102,7 @@ def recall(library: Library) -> None:
             goes_on = batch.files.is_dir() and batch.starts < MOST_STARTS
             batch.state = "waiting" if goes_on else "interrupted"
         library.batches[batch.id] = batch
-    used = {batch.files for batch in library.batches.values() if batch.state not in OVER}
+    used = {batch.files for batch in library.batches.values() if batch.state != "finished"}
     for left in _folder(library).glob("*"):
         if left.is_dir() and left not in used:
             shutil.rmtree(left, ignore_errors=True)
@@ -124,13 +131,35 @@ def get(library: Library, identity: str) -> Batch:
 
 
 def delete(library: Library, identity: str) -> None:
-    """Delete a batch and its CSV for good; raise StateError for one that is not over."""
+    """Delete a batch, its images and its CSV for good; raise StateError for one that is not over."""
     batch = get(library, identity)
-    if batch.state not in OVER:
-        raise StateError(f"'{batch.name}' is {batch.state}. Stop it first.")
-    batch.csv.unlink(missing_ok=True)
-    batch.csv.with_suffix(".json").unlink(missing_ok=True)
-    library.batches.pop(identity, None)
+    with batch.lock:
+        if batch.state not in OVER:
+            raise StateError(f"'{batch.name}' is {batch.state}. Stop it first.")
+        batch.csv.unlink(missing_ok=True)
+        batch.csv.with_suffix(".json").unlink(missing_ok=True)
+        shutil.rmtree(batch.files, ignore_errors=True)
+        library.batches.pop(identity, None)
+
+
+def resume(library: Library, identity: str) -> Batch:
+    """Let a batch that was stopped, failed or was interrupted go on with the images that are left; return it.
+
+    Raises NotFoundError when there is none of that id, StateError when it is finished, is not over, or its images are
+    gone.
+    """
+    batch = get(library, identity)
+    with batch.lock:
+        if not batch.resumable:
+            lost = batch.state in OVER and batch.state != "finished"
+            reason = "has lost its images: send them again" if lost else f"is {batch.state}"
+            raise StateError(f"'{batch.name}' {reason}.")
+        batch.state, batch.error, batch.starts, batch.given_up = "waiting", None, 0, "stopped"
+        batch.stopping.clear()
+    with contextlib.suppress(OSError):  # where the disk is full, the batch says so when its turn has come
+        _remember(library, batch, batch.state)
+    _begin(library, batch)
+    return batch
 
 
 def stop(batch: Batch) -> None:
@@ -177,7 +206,7 @@ def _work(library: Library, batch: Batch) -> None:
         batch.error = str(error) if isinstance(error, ViewfinderError) else f"{type(error).__name__}: {error}"
     with contextlib.suppress(OSError):
         _remember(library, batch, "waiting" if state == "interrupted" else state)
-    if state != "interrupted":
+    if state == "finished":
         shutil.rmtree(batch.files, ignore_errors=True)
     batch.state = state
 
