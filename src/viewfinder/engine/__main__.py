@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from viewfinder.engine import compiler
+from viewfinder.engine import allocator, compiler
 from viewfinder.errors import InputError, TrainingError
 
 
@@ -20,6 +20,7 @@ def main(arguments: list[str]) -> int:
     compiler.stand_in()
     if arguments == ["serve"]:
         return serve()
+    allocator.reuse()
     command, folder = arguments[0], Path(arguments[1])
     try:
         if command == "rank":

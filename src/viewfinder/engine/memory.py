@@ -1,11 +1,11 @@
 """Lack of memory: how it shows, and what gives some back."""
 
-import contextlib
-import ctypes
 import gc
 import re
 
 import torch
+
+from viewfinder.engine import allocator
 
 SIGNS = re.compile(
     r"DefaultCPUAllocator|bad_alloc|std::bad_array_new_length|out of memory|can't allocate memory"
@@ -21,20 +21,9 @@ def is_lack(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and SIGNS.search(str(error)) is not None
 
 
-M_MMAP_THRESHOLD = -3
-LARGE = 128 * 1024
-
-
 def release() -> None:
-    """Give back the memory of what nobody uses any more, also what the C library holds for each thread (glibc).
-
-    From then on a tensor's memory goes back as soon as nobody uses it: slower, but what one thread has used is no
-    longer lost to the next (mallopt(3): a threshold that is set no longer grows with what is freed).
-    """
+    """Give back the memory of what nobody uses any more, and keep none from now on."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library, or Windows
-        library = ctypes.CDLL(None)
-        library.malloc_trim(0)
-        library.mallopt(M_MMAP_THRESHOLD, LARGE)
+    allocator.give_back()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
