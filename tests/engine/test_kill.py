@@ -39,13 +39,13 @@ sys.exit(main(["train", sys.argv[1]]))
 
 
 class Kill:
-    """A watcher that kills the trainer some seconds after it began."""
+    """A watcher that kills the trainer some seconds after it told of the first event of a kind."""
 
-    def __init__(self, after_s, with_signal=signal.SIGKILL):
-        self.after_s, self.signal, self.began, self.sent = after_s, with_signal, None, None
+    def __init__(self, after_s, with_signal=signal.SIGKILL, since="started"):
+        self.after_s, self.signal, self.since, self.began, self.sent = after_s, with_signal, since, None, None
 
     def event(self, event):
-        if event.type == "started":
+        if event.type == self.since and self.began is None:
             self.began = time.monotonic()
 
     def tick(self):
@@ -102,7 +102,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(name, watched, queued, col
 def test_a_signal_stops_a_training_cleanly(watched, queued, colors, finished):
     """It ends within 10 seconds, says that it was stopped, and goes on to the same end."""
     settings = {"training.epochs": 200, "training.batch_size": 4, "runtime.workers": 1}
-    run, watcher = queued(colors, settings), Kill(1.0, signal.SIGTERM)
+    run, watcher = queued(colors, settings), Kill(0.5, signal.SIGTERM, since="step")
     with pytest.raises(KeyboardInterrupt):
         watched(run, watcher)
     assert time.monotonic() - watcher.sent < 10
