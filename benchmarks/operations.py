@@ -2,8 +2,8 @@
 
 Prints milliseconds, forward and backward, the median of interleaved repetitions: of depthwise convolutions in fp32 and
 in bf16 (32 images), of a detector's convolutions in fp32 with channels first and last (2 images), of the mean over the
-map with the activation and batch norm before it (32 images), and of pooling within 1,024 boxes, and of what a detector
-finds in an image, and in ten with freed memory given back and kept.
+map with the activation and batch norm before it (32 images), of pooling within 1,024 boxes, of what a detector finds in
+an image, and of what it finds in ten with freed memory given back and kept.
 """
 
 import argparse

@@ -12,8 +12,8 @@ def reuse() -> None:
 
     A detector makes and frees tensors of tens of MB for every image: a fifth of its time went into their pages (0013).
     """
-    _set(M_MMAP_THRESHOLD, LARGE)
-    _set(M_TRIM_THRESHOLD, LARGE)
+    _call("mallopt", M_MMAP_THRESHOLD, LARGE)
+    _call("mallopt", M_TRIM_THRESHOLD, LARGE)
 
 
 def give_back() -> None:
@@ -21,12 +21,11 @@ def give_back() -> None:
 
     That is slower, but what one thread has used is no longer lost to the next.
     """
+    _call("malloc_trim", 0)
+    _call("mallopt", M_MMAP_THRESHOLD, SMALL)
+    _call("mallopt", M_TRIM_THRESHOLD, SMALL)
+
+
+def _call(function: str, *arguments: int) -> None:
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library, or Windows
-        ctypes.CDLL(None).malloc_trim(0)
-    _set(M_MMAP_THRESHOLD, SMALL)
-    _set(M_TRIM_THRESHOLD, SMALL)
-
-
-def _set(option: int, size: int) -> None:
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).mallopt(option, size)
+        getattr(ctypes.CDLL(None), function)(*arguments)

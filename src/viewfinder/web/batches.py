@@ -52,16 +52,9 @@ class Batches:
         self._next()
         self._timer.activate()
 
-    async def _delete(self, batch: Batch) -> None:
+    async def _act(self, act: Callable[[Library, str], object], batch: Batch) -> None:
         try:
-            await off_loop(batches.delete, self._library, batch.id)
-        except InputError as error:
-            ui.notify(str(error), type="negative")
-        self._refresh()
-
-    async def _resume(self, batch: Batch) -> None:
-        try:
-            await off_loop(batches.resume, self._library, batch.id)
+            await off_loop(act, self._library, batch.id)
         except InputError as error:
             ui.notify(str(error), type="negative")
         self._refresh()
@@ -80,15 +73,12 @@ class Batches:
     def _draw(self, found: list[Batch]) -> None:
         self._list.clear()
         with self._list:
-            self._said = {batch.id: _row(batch, self._resume, self._delete) for batch in found[:MOST_BATCHES]}
+            self._said = {batch.id: _row(batch, self._act) for batch in found[:MOST_BATCHES]}
             if len(found) > MOST_BATCHES:
                 ui.label(f"… and {len(found) - MOST_BATCHES:,} older").classes("vf-soft")
 
 
-Act = Callable[[Batch], Awaitable[None]]
-
-
-def _row(batch: Batch, resume: Act, delete: Act) -> ui.label:
+def _row(batch: Batch, act: Callable[[Callable[[Library, str], object], Batch], Awaitable[None]]) -> ui.label:
     """Show a batch, and return the label that says how far it is."""
     with ui.row().classes("w-full items-center gap-4"):
         with ui.column().classes("gap-0"):
@@ -98,19 +88,21 @@ def _row(batch: Batch, resume: Act, delete: Act) -> ui.label:
         if batch.state == "finished":
             ui.link("Download the CSV", f"/files/predictions/{batch.id}.csv")
         elif batch.state not in batches.OVER:
-            stop = ui.button("Stop", icon="stop", on_click=lambda: batches.stop(batch)).props("outline no-caps dense")
-            stop.props["aria-label"] = f"Stop {batch.name}"
+            _button("Stop", "stop", batch, lambda: batches.stop(batch))
         if batch.resumable:
-            on = ui.button("Resume", icon="play_arrow", on_click=lambda: resume(batch)).props("outline no-caps dense")
-            on.props["aria-label"] = f"Resume {batch.name}"
+            _button("Resume", "play_arrow", batch, lambda: act(batches.resume, batch))
         if batch.state in batches.OVER:
-            gone = ui.button("Delete", icon="delete", on_click=lambda: delete(batch)).props("flat no-caps dense")
-            gone.props["aria-label"] = f"Delete {batch.name}"
+            _button("Delete", "delete", batch, lambda: act(batches.delete, batch), "flat")
     if batch.error:
         ui.label(batch.error).classes("vf-wrong")
     if batch.unreadable:
         _left_out(batch)
     return said
+
+
+def _button(text: str, icon: str, batch: Batch, act: Callable[[], object], look: str = "outline") -> None:
+    button = ui.button(text, icon=icon, on_click=act).props(f"{look} no-caps dense")
+    button.props["aria-label"] = f"{text} {batch.name}"
 
 
 def _left_out(batch: Batch) -> None:

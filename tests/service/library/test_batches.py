@@ -48,6 +48,24 @@ def over(*found, seconds=60):
         time.sleep(0.05)
 
 
+@pytest.fixture
+def begun(library, upload, squares_run):
+    """begun(number): a batch of so many images, of which the first is done."""
+    content = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(content, "PNG")
+
+    def begin(number):
+        files = upload({f"{one}.png": content.getvalue() for one in range(number)})
+        batch = batches.of_upload(library, files, "many", squares_run.path / "model")
+        end = time.monotonic() + 60
+        while not batch.done:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        return batch
+
+    return begin
+
+
 def restarted(library):
     """Return the library as the next server finds it."""
     opened = Library.open(library.home)
@@ -153,13 +171,8 @@ def test_a_batch_that_cannot_go_on_is_interrupted(library, upload, images, squar
         batches.resume(opened, found.id)
 
 
-def test_one_that_was_stopped_goes_on_where_it_was(library, upload, tmp_path, squares_run):
-    Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
-    files = upload({f"{number}.png": (tmp_path / "one.png").read_bytes() for number in range(150)})
-    batch = batches.of_upload(library, files, "many", squares_run.path / "model")
-    end = time.monotonic() + 60
-    while not batch.done and time.monotonic() < end:
-        time.sleep(0.02)
+def test_one_that_was_stopped_goes_on_where_it_was(library, begun):
+    batch = begun(150)
     with pytest.raises(StateError, match="is running"):
         batches.resume(library, batch.id)
     batches.stop(batch)
@@ -201,14 +214,8 @@ def test_more_than_a_hundred_images(library, upload, colors, colors_run):
     assert again[: 130 - len(contents)] == again[len(contents) :]
 
 
-def test_one_that_runs_is_stopped_after_an_image(library, upload, tmp_path, squares_run):
-    Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
-    content = (tmp_path / "one.png").read_bytes()
-    files = upload({f"{number}.png": content for number in range(400)})
-    batch = batches.of_upload(library, files, "many", squares_run.path / "model")
-    end = time.monotonic() + 60
-    while not batch.done and time.monotonic() < end:
-        time.sleep(0.02)
+def test_one_that_runs_is_stopped_after_an_image(library, begun):
+    batch = begun(400)
     batches.stop_all(library)
     over(batch)
     assert batch.state == "interrupted"
@@ -218,15 +225,10 @@ def test_one_that_runs_is_stopped_after_an_image(library, upload, tmp_path, squa
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes are looked up as on Linux and macOS")
-def test_one_whose_engine_is_told_to_end_goes_on_later(library, upload, tmp_path, squares_run, monkeypatch):
+def test_one_whose_engine_is_told_to_end_goes_on_later(library, begun, tmp_path, monkeypatch):
     """As when the system stops a service: its processes are told before the server itself notices."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
-    files = upload({f"{number}.png": (tmp_path / "one.png").read_bytes() for number in range(150)})
-    batch = batches.of_upload(library, files, "many", squares_run.path / "model")
-    end = time.monotonic() + 60
-    while not batch.done and time.monotonic() < end:
-        time.sleep(0.02)
+    batch = begun(150)
     (process,) = processes_of(tmp_path / "viewfinder-")
     os.kill(process, signal.SIGTERM)
     over(batch)

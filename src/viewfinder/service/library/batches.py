@@ -27,7 +27,8 @@ NICE = 10
 MOST_STARTS = 3  # of a batch whose server ends each time, without any more of it being done
 UNPACKING = ".unpacking"
 KEPT = ".predictions"
-OVER = ("finished", "stopped", "failed", "interrupted")
+UNFINISHED = ("stopped", "failed", "interrupted")
+OVER = ("finished", *UNFINISHED)
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Batch:
     @property
     def resumable(self) -> bool:
         """Whether it ended before it was finished, and its images are there to go on with."""
-        return self.state in OVER and self.state != "finished" and self.files.is_dir()
+        return self.state in UNFINISHED and self.files.is_dir()
 
     def progress(self, done: int, total: int) -> None:
         """Take note of how far it is."""
@@ -151,7 +152,7 @@ def resume(library: Library, identity: str) -> Batch:
     batch = get(library, identity)
     with batch.lock:
         if not batch.resumable:
-            lost = batch.state in OVER and batch.state != "finished"
+            lost = batch.state in UNFINISHED
             reason = "has lost its images: send them again" if lost else f"is {batch.state}"
             raise StateError(f"'{batch.name}' {reason}.")
         batch.state, batch.error, batch.starts, batch.given_up = "waiting", None, 0, "stopped"
