@@ -1,5 +1,6 @@
 """The server as people start it: a process of its own."""
 
+import contextlib
 import http.client
 import os
 import socket
@@ -58,3 +59,19 @@ def without_samples(home: Path) -> None:
     (home / "samples").mkdir(parents=True, exist_ok=True)
     for name in SAMPLES:
         (home / "samples" / f".{name}-deleted").touch()
+
+
+@contextlib.contextmanager
+def serving(home, samples=False):
+    """Yield a server of a folder that is started; its trainers are stopped with it."""
+    made = Server(home)
+    if not samples:
+        without_samples(made.home)
+    try:
+        made.start()
+        yield made
+    finally:
+        if made.process.poll() is None:
+            made.stop()
+        for folder in (made.home / "runs").glob("*"):
+            (folder / "stop").touch()

@@ -1,14 +1,10 @@
 """The REST API in process, over an empty library and over one with a finished run of each task."""
 
-import shutil
-
 import pytest
 from fastapi.testclient import TestClient
 
+from libraries import filled
 from viewfinder.rest.app import create_rest
-from viewfinder.service.library import analyses, datasets
-from viewfinder.service.library.library import Library
-from viewfinder.store import Run
 
 
 @pytest.fixture
@@ -18,16 +14,10 @@ def api(library):
         yield client
 
 
-def library_of(home, *runs):
+def library_of(folder, *runs):
     """Return a library that holds finished runs; what they are of, and they, are named after their source."""
-    library = Library.open(home / "home")
-    library.data_roots = (home,)
-    for source, run in runs:
-        analysis = analyses.create(library, datasets.add(library, source))
-        shutil.copytree(run.path, library.home / "runs" / source.name)
-        row = Run(source.name, analysis.id, f"On {source.name}", f"runs/{source.name}", "finished", 1.0)
-        with library.database.writing() as session:
-            session.add(row)
+    library, _ = filled(folder / "home", *runs)
+    library.data_roots = (folder,)
     return library
 
 

@@ -1,10 +1,9 @@
 """Runs side by side over REST."""
 
-import shutil
-
 import pytest
 from fastapi.testclient import TestClient
 
+from libraries import add_run
 from viewfinder.rest.app import create_rest
 from viewfinder.rest.finite import finite
 from viewfinder.service import comparing
@@ -13,9 +12,7 @@ from viewfinder.store import Run
 
 def test_runs_stand_side_by_side_as_the_service_says(own, colors_run):
     analysis = own.get(Run, "colors").analysis_id
-    shutil.copytree(colors_run.path, own.home / "runs" / "other")
-    with own.database.writing() as session:
-        session.add(Run("other", analysis, "Other", "runs/other", "finished", 2.0))
+    add_run(own, analysis, colors_run, "other", "Other", 2.0)
     folders = [own.home / "runs" / name for name in ("colors", "other")]
     told = finite(comparing.compare(folders, ["On colors", "Other"]))
     with TestClient(create_rest(own)) as api:

@@ -5,10 +5,8 @@ import shutil
 
 import pytest
 
-from servers import Server, without_samples
-from viewfinder.service.library import analyses, datasets
-from viewfinder.service.library.library import Library
-from viewfinder.store import Run
+from libraries import filled
+from servers import serving
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -67,29 +65,23 @@ def samples():
 @pytest.fixture
 def server(tmp_path, request):
     """A server that is started; its trainers are stopped with it."""
-    made = Server(tmp_path / "home")
-    if "samples" not in request.fixturenames:
-        without_samples(made.home)
-    try:
-        made.start()
+    with serving(tmp_path / "home", "samples" in request.fixturenames) as made:
         yield made
-    finally:
-        if made.process.poll() is None:
-            made.stop()
-        for folder in (made.home / "runs").glob("*"):
-            (folder / "stop").touch()
 
 
 @pytest.fixture
 def shown(tmp_path, colors, squares, colors_run, squares_run):
     """A library that holds a finished run of each task, named after its source; return their analyses by that name."""
-    library, made = Library.open(tmp_path / "home"), {}
-    for source, run in ((colors, colors_run), (squares, squares_run)):
-        analysis = analyses.create(library, datasets.add(library, source))
-        shutil.copytree(run.path, library.home / "runs" / source.name)
-        row = Run(source.name, analysis.id, f"On {source.name}", f"runs/{source.name}", "finished", 1.0)
-        with library.database.writing() as session:
-            session.add(row)
-        made[source.name] = analysis
+    library, made = filled(tmp_path / "home", (colors, colors_run), (squares, squares_run))
     library.database.close()
     return made
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory, colors, squares, colors_run, squares_run):
+    """A server over such a library, for all tests that change nothing in it."""
+    home = tmp_path_factory.mktemp("shared") / "home"
+    library, _ = filled(home, (colors, colors_run), (squares, squares_run))
+    library.database.close()
+    with serving(home) as made:
+        yield made

@@ -1,32 +1,31 @@
 """Runs beside each other: on other test images, and what cannot be compared."""
 
 import re
-import shutil
 
 import polars as pl
 import pytest
 
+from libraries import add_run, filled
+from servers import serving
 from viewfinder.run import RunFolder
-from viewfinder.service.library.library import Library
-from viewfinder.store import Run
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def server(shown, tmp_path, colors_run, server):
-    """The server, over that library, with a second run that was judged on one image less."""
-    folder = RunFolder(tmp_path / "home" / "runs" / "again")
-    shutil.copytree(colors_run.path, folder.path)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, colors, squares, colors_run, squares_run):
+    """A server whose library holds a second run that was judged on one image less."""
+    home = tmp_path_factory.mktemp("compare") / "home"
+    library, made = filled(home, (colors, colors_run), (squares, squares_run))
+    add_run(library, made["colors"].id, colors_run, "again", "Once more", 2.0)
+    library.database.close()
+    folder = RunFolder(home / "runs" / "again")
     split = folder.split()
     test = pl.col("image") == split.filter(split["split"] == "test")["image"][0]
     split = split.with_columns(pl.when(test).then(pl.lit("train")).otherwise(pl.col("split")).alias("split"))
     split.write_parquet(folder.path / "split.parquet")
-    library = Library.open(tmp_path / "home")
-    with library.database.writing() as session:
-        session.add(Run("again", shown["colors"].id, "Once more", "runs/again", "finished", 2.0))
-    library.database.close()
-    return server
+    with serving(home) as started:
+        yield started
 
 
 def test_no_run_is_marked_as_the_best_when_test_images_differ(server, page):

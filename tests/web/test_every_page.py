@@ -5,14 +5,14 @@ VIEWFINDER_SCREENSHOTS names a folder in which a picture of each is kept.
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
+from libraries import add_run
 from viewfinder.service.library import saved
 from viewfinder.service.library.library import Library
-from viewfinder.store import Run, SavedModel
+from viewfinder.store import SavedModel
 
 pytestmark = pytest.mark.slow
 
@@ -40,10 +40,7 @@ WATCH = """
 def filled(tmp_path, shown, colors, colors_run):
     """That library with a second run to compare, a saved model and an interrupted import."""
     library = Library.open(tmp_path / "home")
-    shutil.copytree(colors_run.path, library.home / "runs" / "again")
-    row = Run("again", shown["colors"].id, "Once more", "runs/again", "finished", 2.0, notes="one more layer")
-    with library.database.writing() as session:
-        session.add(row)
+    row = add_run(library, shown["colors"].id, colors_run, "again", "Once more", 2.0, notes="one more layer")
     model = library.get(SavedModel, saved.deploy(library, row, None, name="Colour sorter").saved_model_id)
     saved.deploy(library, row, model)
     library.database.close()

