@@ -16,10 +16,10 @@ def filled(home, *runs):
     return library, made
 
 
-def add_run(library, analysis_id, run, identity, name, started=1.0, **more):
-    """Copy a finished run into an analysis of a library, and return its row."""
+def add_run(library, analysis_id, run, identity, name, started=1.0, state="finished", **more):
+    """Copy a run into an analysis of a library, and return its row."""
     shutil.copytree(run.path, library.home / "runs" / identity)
-    row = Run(identity, analysis_id, name, f"runs/{identity}", "finished", started, **more)
+    row = Run(identity, analysis_id, name, f"runs/{identity}", state, started, **more)
     with library.database.writing() as session:
         session.add(row)
     return row

@@ -1,11 +1,9 @@
 """Runs in a library."""
 
-import shutil
-
 import pytest
 
+from libraries import add_run
 from viewfinder.service.library import analyses, datasets
-from viewfinder.store import Run
 
 
 @pytest.fixture
@@ -19,10 +17,6 @@ def trained(library, colors_analysis, colors_run):
     """trained(id): a finished run of that analysis."""
 
     def make(identity, state="finished", source=colors_run, analysis=colors_analysis):
-        shutil.copytree(source.path, library.home / "runs" / identity)
-        row = Run(identity, analysis.id, f"Run {identity}", f"runs/{identity}", state, library.clock())
-        with library.database.writing() as session:
-            session.add(row)
-        return row
+        return add_run(library, analysis.id, source, identity, f"Run {identity}", library.clock(), state)
 
     return make
