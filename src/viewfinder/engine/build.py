@@ -23,6 +23,10 @@ class Family(Protocol):
         """Return a network with random weights from torch's generator."""
 
     @staticmethod
+    def arrange(network: nn.Module) -> None:
+        """Give a network the memory format that runs fastest."""
+
+    @staticmethod
     def from_file(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors of a published file under the network's names, without what depends on the classes."""
 
@@ -35,13 +39,10 @@ def family(row: Model) -> Family:
 
 def network(row: Model, classes: int, batch_norm: str) -> nn.Module:
     """Return a network with random weights, with the memory format and the pooling that run fastest."""
-    built = family(row).build(row, classes, batch_norm)
+    made_by = family(row)
+    built = made_by.build(row, classes, batch_norm)
     layers.average_globally(built)
-    built.to(memory_format=torch.channels_last)
-    if row.task == "detection" and torch.backends.cpu.get_cpu_capability() == "AVX2" and not torch.cuda.is_available():
-        from viewfinder.engine import faster_rcnn
-
-        faster_rcnn.put_channels_first(built)
+    made_by.arrange(built)
     return built
 
 

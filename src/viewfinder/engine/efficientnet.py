@@ -4,11 +4,13 @@ import torchvision
 from torch import Tensor, nn
 
 from viewfinder.catalogue import Model
-from viewfinder.engine.layers import undecided
+from viewfinder.engine.layers import channels_last, undecided
 
 
 class EfficientNet:
     """Builds the networks of the rows that name it."""
+
+    arrange = staticmethod(channels_last)
 
     @staticmethod
     def build(row: Model, classes: int, batch_norm: str) -> nn.Module:

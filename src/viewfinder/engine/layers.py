@@ -2,6 +2,7 @@
 
 from copy import copy
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -73,6 +74,11 @@ class GlobalAverage(nn.Module):
         """Return the means."""
         height, width = int(x.shape[2]), int(x.shape[3])  # numbers, not something that a trace would follow
         return functional.avg_pool2d(x, (height, width))
+
+
+def channels_last(network: nn.Module) -> None:
+    """Put the channels of a network's weights last in memory."""
+    network.to(memory_format=torch.channels_last)
 
 
 def average_globally(network: nn.Module) -> None:

@@ -4,7 +4,7 @@ import timm
 from torch import Tensor, nn
 
 from viewfinder.catalogue import Model
-from viewfinder.engine.layers import undecided
+from viewfinder.engine.layers import channels_last, undecided
 from viewfinder.errors import WeightsError
 
 ARCHITECTURE = "tf_efficientnet_lite0"
@@ -34,6 +34,8 @@ def named(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 class EfficientNetLite0:
     """Builds the classifier."""
+
+    arrange = staticmethod(channels_last)
 
     @staticmethod
     def build(row: Model, classes: int, batch_norm: str) -> nn.Module:
