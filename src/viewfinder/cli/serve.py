@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from viewfinder import importing
 from viewfinder.cli.output import tell
 
 if TYPE_CHECKING:
@@ -44,11 +45,12 @@ def serve(
     Design, train and try models in a browser. On another address than this machine's own (127.0.0.1) one has to sign
     in: with a password, which is asked for, or read from --password-file or VIEWFINDER_PASSWORD.
     """
-    from viewfinder.jobs.local import LocalJobs
-    from viewfinder.service.library import adopting, datasets
-    from viewfinder.service.library.library import Library
-    from viewfinder.web.app import create_app
-    from viewfinder.web.server import Server
+    with importing.uncollected():
+        from viewfinder.jobs.local import LocalJobs
+        from viewfinder.service.library import adopting, datasets
+        from viewfinder.service.library.library import Library
+        from viewfinder.web.app import create_app
+        from viewfinder.web.server import Server
 
     is_private = _is_loopback(host) and not allowed_host
     for folder in runs or ():

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from viewfinder import importing
 from viewfinder.engine import allocator, compiler
 from viewfinder.errors import InputError, TrainingError
 
@@ -47,15 +48,17 @@ def train(folder: Path) -> int:
         processes = device.resolve(run.design().runtime).processes  # fewer, where devices are missing
     if processes > 1:
         return 130 if parallel.train(run, processes) == "stopped" else 0
-    from viewfinder.engine.loop import train  # takes a second
+    with importing.uncollected():
+        from viewfinder.engine.loop import train  # takes a second or two
 
     return 130 if train(run) == "stopped" else 0
 
 
 def rank(folder: Path) -> int:
     """Train the run of a folder together with other processes."""
-    from viewfinder.engine import parallel
-    from viewfinder.run import RunFolder
+    with importing.uncollected():
+        from viewfinder.engine import parallel
+        from viewfinder.run import RunFolder
 
     on_signals(lambda: parallel.ask_to_stop(RunFolder.open(folder)))
     return parallel.rank(folder)
@@ -71,10 +74,11 @@ def on_signals(act: Callable[[], object]) -> None:
 
 def answer(command: str, folder: Path) -> int:
     """Answer the request in a job's folder: `predict` its images, or say whether `weights` are a model's."""
-    from viewfinder.engine.build import check_weights
-    from viewfinder.engine.predict import predict
-    from viewfinder.events import Failed
-    from viewfinder.run import RunFolder
+    with importing.uncollected():
+        from viewfinder.engine.build import check_weights
+        from viewfinder.engine.predict import predict
+        from viewfinder.events import Failed
+        from viewfinder.run import RunFolder
 
     job = RunFolder(folder)
     on_signals(job.request_stop)
@@ -94,7 +98,8 @@ def serve() -> int:
     from viewfinder.engine import streams
 
     requests, answers = streams.standard()  # before anything is imported that might print
-    from viewfinder.engine.serve import serve
+    with importing.uncollected():
+        from viewfinder.engine.serve import serve
 
     serve(requests, answers)
     return 0

@@ -1,7 +1,7 @@
-"""A stand-in for torch's compiler, which the engine does not use: importing it takes over a second of every start.
+"""Stand-ins for torch's compiler and exporters, which the engine does not use: importing them takes long.
 
-torchvision and the optimizers import it all the same, to mark what it has to leave as it is, and processes that train
-together ask it for its rules.
+torch, torchvision and the optimizers import them all the same, to mark what the compiler has to leave as it is and to
+tell the exporters of operations of theirs; processes that train together ask the compiler for its rules.
 """
 
 import sys
@@ -10,8 +10,10 @@ from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-NAME = "torch._dynamo"
-PARTS = (NAME, f"{NAME}.utils")
+COMPILER, UTILS, EXPORTER = "torch._dynamo", "torch._dynamo.utils", "torch.export"
+KERNELS = "torch._meta_registrations"  # for tensors without values, which only the other two make
+TO_ONNX = "torchvision.ops._register_onnx_ops"
+PACKAGES, NAMES = (COMPILER, EXPORTER), (KERNELS, COMPILER, UTILS, EXPORTER, TO_ONNX)
 
 
 class StandIn(ModuleType):
@@ -19,23 +21,24 @@ class StandIn(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         """Return what the real module has under a name; only the package's path tells modules below it from others."""
-        if name.startswith("__") and (name, self.__name__) != ("__path__", NAME):
+        if name.startswith("__") and (name != "__path__" or self.__name__ not in PACKAGES):
             raise AttributeError(name)
         return getattr(_real(self.__name__), name)
 
 
 def stand_in() -> None:
-    """Put the stand-in in the compiler's place unless that was imported; to be called before torch is."""
-    if NAME in sys.modules:
+    """Put the stand-ins in place unless torch was imported; to be called before it is."""
+    if "torch" in sys.modules:
         return
-    package, utils = (StandIn(name) for name in PARTS)
+    made = {name: StandIn(name) for name in NAMES}
     rules = SimpleNamespace(clear_lru_cache=_nothing)
-    package.__dict__.update(disable=_disable, graph_break=_nothing, trace_rules=rules, utils=utils)
-    utils.__dict__.update(
-        is_compile_supported=lambda kind: _real(PARTS[1]).is_compile_supported(kind),
+    made[COMPILER].__dict__.update(disable=_disable, graph_break=_nothing, trace_rules=rules, utils=made[UTILS])
+    made[UTILS].__dict__.update(
+        is_compile_supported=lambda kind: _real(UTILS).is_compile_supported(kind),
         get_optimize_ddp_mode=lambda: "no_optimization",
     )
-    sys.modules.update({NAME: package, PARTS[1]: utils})
+    made[TO_ONNX].__dict__.update(_register_custom_op=_nothing)
+    sys.modules.update(made)
 
 
 def _disable(function: Callable[..., Any], recursive: bool = True, **options: Any) -> Callable[..., Any]:
@@ -47,8 +50,9 @@ def _nothing(message: str = "") -> None:
 
 
 def _real(name: str) -> ModuleType:
-    """Return a part of the compiler itself."""
-    for part in PARTS:
-        if isinstance(sys.modules.get(part), StandIn):
-            del sys.modules[part]
+    """Return one of the modules itself; none is stood in for any more."""
+    for other in NAMES:
+        if isinstance(sys.modules.get(other), StandIn):
+            del sys.modules[other]
+    import_module(KERNELS)
     return import_module(name)

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from viewfinder import events
+from viewfinder import events, importing
 from viewfinder.engine import device, failures
 from viewfinder.engine.follower import FollowedRun
 from viewfinder.engine.learning import TooLarge
@@ -43,8 +43,9 @@ def train(run: RunFolder, processes: int) -> str:
 
 def rank(folder: Path) -> int:
     """Train as one of the processes that the launcher started; return the exit code."""
-    from viewfinder.engine.group import Together
-    from viewfinder.engine.trainer import Trainer
+    with importing.uncollected():
+        from viewfinder.engine.group import Together
+        from viewfinder.engine.trainer import Trainer
 
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     leads, run = os.environ["RANK"] == "0", RunFolder.open(folder)
