@@ -241,7 +241,7 @@ def test_a_model_is_read_back(run):
         model="efficientnet_lite0", task="classification", classes=("x", "y"), input_size=32, mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5), batch_norm="frozen", epoch=2, provenance={"fingerprint": "f"},
     )  # fmt: skip
-    run.write_model(info, b"weights")
+    run.write_model(info, lambda file: file.write(b"weights"))
     assert run.model_info() == info
     assert (run.model_path() / "model.safetensors").read_bytes() == b"weights"
     (run.path / "model" / "model.json").write_text("{}")

@@ -8,7 +8,7 @@ import contextlib
 import csv
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -209,11 +209,11 @@ class RunFolder:
         told = table.with_columns(epoch=pl.lit(epoch))
         replace(self.path / "latest.parquet", lambda file: told.write_parquet(file))
 
-    def write_model(self, info: ModelInfo, weights: bytes) -> None:
-        """Replace the model: `weights` in safetensors' format."""
+    def write_model(self, info: ModelInfo, write: Callable[[IO[bytes]], object]) -> None:
+        """Replace the model; `write` writes its weights in the format of safetensors."""
         folder = self.path / "model"
         folder.mkdir(exist_ok=True)
-        replace(folder / "model.safetensors", lambda file: file.write(weights))
+        replace(folder / "model.safetensors", write)
         replace(folder / "model.json", lambda file: file.write((info.model_dump_json(indent=2) + "\n").encode()))
 
     def write_threshold(self, threshold: float, note: Event) -> None:

@@ -66,3 +66,21 @@ def test_memory_is_blamed_only_where_the_system_says_so(memory, words, squares_r
     run.update(status="running")
     record_end(run, Ended(-signal.SIGKILL, 0, memory))
     assert words in run.info().error
+
+
+@pytest.mark.parametrize(
+    ("words", "memory"),
+    [
+        ("OpenBLAS error: Memory allocation still failed after 10 retries, giving up.", True),
+        ("memory allocation of 16000304 bytes failed\nstack backtrace:\n   0: std::alloc::rust_oom", True),
+        ("terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc", True),
+        ("IndexError: no memory", False),
+    ],
+)
+def test_a_library_that_ends_the_trainer_for_lack_of_memory_is_understood(words, memory, squares_run, tmp_path):
+    shutil.copytree(squares_run.path, tmp_path / "run")
+    run = RunFolder.open(tmp_path / "run")
+    run.update(status="running")
+    (run.path / "log.txt").write_text(f"earlier\n{words}\n  File 'x', line 1 in y\n")
+    record_end(run, Ended(1, 0))
+    assert ("There is not enough memory" in run.info().error) == memory

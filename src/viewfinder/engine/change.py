@@ -20,6 +20,12 @@ MIN_VISIBLE = 0.1  # a box that keeps less than this share of its area was cropp
 CROP_ATTEMPTS = 10
 LUMA = (0.299, 0.587, 0.114)  # of ITU-R BT.601, as in YIQ
 TO_YIQ = np.array([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
+FROM_YIQ = np.linalg.inv(TO_YIQ)
+QUARTER_TURN = np.array([(0, 0, 0), (0, 0, -1), (0, 1, 0)])
+GREY, CHROMA, TURNED_CHROMA = (
+    FROM_YIQ @ part @ TO_YIQ for part in (np.diag((1, 0, 0)), np.diag((0, 1, 1)), QUARTER_TURN)
+)
+"""What of a colour stays when hues turn; the rest, which turns; and that rest after a quarter turn."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +135,7 @@ def draw_tint(color: Color, rng: np.random.Generator) -> Tint:
 def hue_matrix(turn: float) -> NDArray[np.float64]:
     """Return the RGB matrix that turns hues by a share of the colour circle: a rotation of YIQ's chroma plane."""
     angle = 2 * math.pi * turn
-    rotation = np.array(
-        [[1, 0, 0], [0, math.cos(angle), -math.sin(angle)], [0, math.sin(angle), math.cos(angle)]], dtype=np.float64
-    )
-    result: NDArray[np.float64] = np.linalg.inv(TO_YIQ) @ rotation @ TO_YIQ
+    result: NDArray[np.float64] = GREY + math.cos(angle) * CHROMA + math.sin(angle) * TURNED_CHROMA
     return result
 
 

@@ -1,7 +1,7 @@
 """The run folder for processes that train with the one that leads: they read it, and write next to nothing."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any
 
 import polars as pl
 
@@ -32,7 +32,7 @@ class FollowedRun(RunFolder):
     def write_latest(self, table: pl.DataFrame, epoch: int) -> None:
         """Write nothing."""
 
-    def write_model(self, info: ModelInfo, weights: bytes) -> None:
+    def write_model(self, info: ModelInfo, write: Callable[[IO[bytes]], object]) -> None:
         """Write nothing."""
 
     def write_epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -8,10 +8,11 @@ import torch
 from viewfinder.engine import allocator
 
 SIGNS = re.compile(
-    r"DefaultCPUAllocator|bad_alloc|std::bad_array_new_length|out of memory|can't allocate memory"
+    r"DefaultCPUAllocator|bad_alloc|std::bad_array_new_length|out of memory|can't alloc"
+    r"|Broken promise"  # of a thread of OpenVINO (2026.4) that did not live to do its part
     r"|CUDNN_STATUS\w*ALLOC\w*|CUBLAS_STATUS_ALLOC_FAILED|valid cuDNN algorithm|could not create a (memory|primitive)"
 )
-"""What the libraries say, which mostly raise a RuntimeError: torch's allocators, C++, oneDNN, cuDNN and cuBLAS."""
+"""What libraries say, which mostly raise a RuntimeError: torch's allocators, C++, OpenVINO, oneDNN, cuDNN, cuBLAS."""
 
 
 def is_lack(error: BaseException) -> bool:

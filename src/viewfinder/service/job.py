@@ -63,6 +63,8 @@ def run(command: str, folder: RunFolder, told: Told) -> None:
     if ended.asked or ended.code == launch.STOPPED:
         raise KeyboardInterrupt
     if ended.code != 0:
+        log = folder.path / "log.txt"
         killed = "The system ended it for lack of memory." if ended.out_of_memory else ""
-        error = told.error or killed or launch.last_line(folder.path / "log.txt") or f"It ended with code {ended.code}."
+        lacking = "There is not enough memory." if launch.lacked_memory(log) else ""
+        error = told.error or killed or lacking or launch.last_line(log) or f"It ended with code {ended.code}."
         raise InputError(error) if ended.code == launch.INPUT_IS_WRONG else TrainingError(error)

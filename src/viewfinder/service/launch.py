@@ -5,6 +5,7 @@ The folder is the only link: the process is seen through the events it appends, 
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,10 +22,13 @@ from viewfinder.events import AnyEvent, Failed, Stopped
 from viewfinder.run import RunFolder
 
 POLL_S = 0.1
-ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "20000"}
+THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "20000"}
 """Threads that wait for work spin for a moment at most, and then sleep: on a machine that does anything else besides,
 the loading of images included, spinning for longer made training several times slower."""
 INPUT_IS_WRONG, STOPPED = 2, 130
+LACK = re.compile(rb"memory allocation of \d+ bytes failed|OpenBLAS error: Memory allocation|bad_alloc")
+"""What libraries in Rust, OpenBLAS and C++ say, who find no memory, before they end the process."""
+LAST_BYTES = 8192  # of a log
 MEMORY_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 """Where Linux counts the processes that it ended for lack of memory: in this container, on this machine."""
 
@@ -88,10 +92,24 @@ def train(run: RunFolder, watcher: Watcher | None = None) -> None:
     raise TrainingError(f"The training failed. {error} Its log is '{run.path / 'log.txt'}'.")
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of the engine's processes.
+
+    A library in Rust (polars, safetensors) that finds no memory would look for even more to tell where that was, and
+    sometimes wait for it without end.
+    """
+    return {**THREADS, **os.environ, "RUST_BACKTRACE": "0"}
+
+
 def last_line(log: Path) -> str:
     """Return the last line of a log; empty when there is none."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
     return lines[-1] if lines else ""
+
+
+def lacked_memory(log: Path) -> bool:
+    """Return whether the last that a log tells is that a library found no memory, and ended its process for that."""
+    return log.is_file() and LACK.search(log.read_bytes()[-LAST_BYTES:]) is not None
 
 
 @dataclass(frozen=True)
@@ -148,7 +166,7 @@ def start(command: str, folder: Path) -> "subprocess.Popen[bytes]":
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**ENVIRONMENT, **os.environ},
+            env=environment(),
             start_new_session=os.name == "posix",
             creationflags=flags,
         )
@@ -220,6 +238,11 @@ def explained(run: RunFolder, ended: Ended) -> str:
         return "The trainer was killed. Resumed, it goes on from its last checkpoint."
     if code == INPUT_IS_WRONG and said:
         return said
+    if lacked_memory(run.path / "log.txt"):
+        return (
+            "There is not enough memory: try a smaller batch_size, input_size or model. Resumed, the run goes on from "
+            "its last checkpoint."
+        )
     if code < 0:
         return f"The trainer was ended by signal {-code}."
     return f"The trainer ended with code {code}: {said}" if said else f"The trainer ended with code {code}."

@@ -236,7 +236,7 @@ def _started(log: Path) -> "subprocess.Popen[bytes]":
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=file,
-            env={**launch.ENVIRONMENT, **os.environ},
+            env=launch.environment(),
             start_new_session=os.name == "posix",
             creationflags=int(getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)),
         )
