@@ -29,7 +29,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CLASSES, TIMES, TABS_OPEN, START_S = 50, 3, 10, 120
 QUICK = {"training.model": "efficientnet_lite0", "training.input_size": 32, "training.retrained_layers": 0}
 ENDLESS = {"training.model": "efficientnet_lite0", "training.early_stopping.enabled": False}
-PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 
 def write_images(root: Path, count: int) -> None:
@@ -124,7 +124,7 @@ def paint_s(page: Page, address: str) -> float:
     """Return after how many seconds something is seen; the page is drawn to its end."""
     page.goto(address)
     page.locator("h1").first.wait_for()
-    return float(page.evaluate(PAINT)) / 1000
+    return float(page.wait_for_function(PAINT).json_value()) / 1000
 
 
 def memory_mb(process: int) -> dict[str, float]:
