@@ -44,6 +44,48 @@ def noise(size=64):
     return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
+# -- the network of Lite0 ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def both():
+    """Our network and timm's, with the same weights."""
+    theirs = timm.create_model("tf_efficientnet_lite0", num_classes=7, drop_rate=0.2)
+    ours = lite0.network(7)
+    ours.load_state_dict(theirs.state_dict())
+    return ours, theirs
+
+
+def test_lite0_begins_like_timms():
+    """The same tensors, and random weights as wide: the more numbers a tensor has, the more exactly."""
+    torch.manual_seed(5)
+    ours = lite0.network(7).state_dict()
+    theirs = timm.create_model("tf_efficientnet_lite0", num_classes=7, drop_rate=0.2).state_dict()
+    assert [(name, tensor.shape) for name, tensor in ours.items()] == [(n, t.shape) for n, t in theirs.items()]
+    for name, tensor in theirs.items():
+        if tensor.dim() > 1:
+            assert float(ours[name].std() / tensor.std()) == pytest.approx(1, abs=6 / math.sqrt(tensor.numel())), name
+        else:
+            assert torch.equal(ours[name], tensor), name
+
+
+@pytest.mark.parametrize("size", [64, 75, 90])
+def test_lite0_computes_and_learns_what_timms_does(both, size):
+    """Also where sizes are odd on the way: 75 → 38 → 19 → 10 → 5 → 3 and 90 → 45 → 23 → 12 → 6 → 3."""
+    logits, gradients, norms = [], [], []
+    for network in both:
+        torch.manual_seed(6)  # dropout's
+        logits.append(network.train()(noise(size)))
+        logits[-1].square().sum().backward()
+        gradients.append(network.conv_stem.weight.grad)
+        norms.append(network.blocks[5][3].bn2.running_var)
+        logits.append(network.eval()(noise(size)))
+    assert torch.equal(logits[0], logits[2])
+    assert torch.equal(logits[1], logits[3])
+    assert torch.equal(norms[0], norms[1])
+    assert torch.allclose(*gradients, rtol=1e-4, atol=1e-5 * float(gradients[1].abs().max()))
+
+
 # -- the bundled weights ----------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
-PACKAGES = ("viewfinder", "torch", "torchvision", "timm", "openvino", "numpy", "pillow", "polars", "scikit-learn")
+PACKAGES = ("viewfinder", "torch", "torchvision", "openvino", "numpy", "pillow", "polars", "scikit-learn")
 
 
 def versions() -> dict[str, str]:

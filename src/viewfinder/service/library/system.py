@@ -26,7 +26,7 @@ KEPT = {  # below cache/: what trainings share
 }
 SMALL = 4096  # bytes: a smaller file may lie within its folder, and then takes no blocks
 PACKAGES = {
-    "Viewfinder": "viewfinder", "PyTorch": "torch", "torchvision": "torchvision", "timm": "timm", "NumPy": "numpy",
+    "Viewfinder": "viewfinder", "PyTorch": "torch", "torchvision": "torchvision", "NumPy": "numpy",
     "Polars": "polars", "Pillow": "pillow", "NiceGUI": "nicegui", "SQLAlchemy": "sqlalchemy",
 }  # fmt: skip
 
