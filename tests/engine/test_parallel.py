@@ -28,7 +28,7 @@ make = build.network
 
 def without_dropout(*arguments):
     network = make(*arguments)
-    network.drop_rate = 0.0
+    network.dropout.p = 0.0
     return network
 
 build.network = without_dropout
@@ -92,7 +92,7 @@ def test_two_processes_are_one_with_twice_the_batch(queued, colors, tmp_path, mo
 
     def without_dropout(*arguments):
         network = make(*arguments)
-        network.drop_rate = 0.0
+        network.dropout.p = 0.0
         return network
 
     monkeypatch.setattr(build, "network", without_dropout)

@@ -125,7 +125,7 @@ def test_parts_learn_what_the_whole_step_does(together, weighted, queued, colors
         trainer = Trainer(queued(colors, settings), lambda: 0.0)
         if weighted == "balanced":
             trainer.task.balance(trainer.items[:-3])  # so that the weights of two parts differ
-        trainer.network.drop_rate = 0.0
+        trainer.network.dropout.p = 0.0
         trainer.progress.together = count
         with trainer.feed:
             loss = trainer.learner.learn(a_batch(trainer), 0.1, trainer.tell)
