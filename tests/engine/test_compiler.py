@@ -9,7 +9,7 @@ PROGRAM = """if True:
     compiler.stand_in()
     import torch
     from viewfinder import catalogue
-    from viewfinder.engine import build, layers, optimizers
+    from viewfinder.engine import build, conversion, layers, optimizers
     for name in ("efficientnet_lite0", "fasterrcnn_efficientnet_lite0_fpn"):
         network = build.network(catalogue.get(name), 3, "frozen")
     for name in optimizers.OPTIMIZERS:
@@ -20,6 +20,7 @@ PROGRAM = """if True:
         optimizer.zero_grad()
         optimizer.load_state_dict(optimizer.state_dict())
         assert (weight < 1).all(), name
+    conversion.converted(torch.nn.Conv2d(3, 4, 3), torch.zeros(1, 3, 8, 8), (-1, 3, 8, 8))
     import torch.distributed.launcher.api
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     joined = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))

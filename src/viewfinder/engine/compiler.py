@@ -26,6 +26,10 @@ class StandIn(ModuleType):
         return getattr(_real(self.__name__), name)
 
 
+class Exported:
+    """What torch's exporters make, of which there is none here: OpenVINO asks whether it was given one."""
+
+
 def stand_in() -> None:
     """Put the stand-ins in place unless torch was imported; to be called before it is."""
     if "torch" in sys.modules:
@@ -38,6 +42,7 @@ def stand_in() -> None:
         get_optimize_ddp_mode=lambda: "no_optimization",
     )
     made[TO_ONNX].__dict__.update(_register_custom_op=_nothing)
+    made[EXPORTER].__dict__.update(ExportedProgram=Exported)
     sys.modules.update(made)
 
 
