@@ -61,8 +61,9 @@ def _tree(process: int) -> list[int]:
 
 
 def _anonymous_kb(process: int) -> int:
+    """Return what the system counts; adding up a process's mappings would stop it for a sixth of the time."""
     try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+    return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
