@@ -1,9 +1,10 @@
 """What single operations of learning take on this processor: `python benchmarks/operations.py [--repetitions N]`.
 
 Prints milliseconds, forward and backward, the median of interleaved repetitions: of depthwise convolutions in fp32 and
-in bf16 (32 images), of a detector's convolutions in fp32 with channels first and last (2 images), of the mean over the
-map with the activation and batch norm before it (32 images), of pooling within 1,024 boxes, of what a detector finds in
-an image, and of what it finds in ten with freed memory given back and kept.
+in bf16 (32 images), of 1 x 1 convolutions beside the matrix products that they are (32 images), of a detector's
+convolutions in fp32 with channels first and last (2 images), of the mean over the map with the activation and batch
+norm before it (32 images), of pooling within 1,024 boxes, of what a detector finds in an image, and of what it finds in
+ten with freed memory given back and kept.
 """
 
 import argparse
@@ -26,6 +27,7 @@ DEPTHWISE = (  # channels, side of the map, kernel, stride
     (32, 112, 3, 1), (96, 112, 3, 2), (144, 56, 3, 1), (144, 56, 5, 2), (240, 28, 5, 1), (480, 14, 3, 1),
     (672, 14, 5, 2), (1152, 7, 5, 1), (1152, 7, 3, 1),
 )  # fmt: skip
+POINTWISE = (192, 1152), (1152, 320), (320, 1280)  # channels in and out; those of the last two layers of B0
 WIDE = (256, 150, 200), (256, 75, 100), (128, 75, 100)  # channels, height and width of the map
 Ways = Mapping[str, Callable[[], Any]]
 
@@ -44,6 +46,22 @@ def depthwise(channels: int, side: int, kernel: int, stride: int) -> Ways:
         "fp32": lambda: way(lambda: layer.weight, Tensor.float),
         "bf16": lambda: way(layer.weight.bfloat16, lambda x: x),
     }
+
+
+def pointwise(inside: int, outside: int) -> Ways:
+    """Return the ways to compute a 1 x 1 convolution of maps of 7 x 7 in bfloat16, and the three products in it."""
+    layer = nn.Conv2d(inside, outside, 1, bias=False).bfloat16().to(memory_format=torch.channels_last)
+    maps, made = _maps(32, inside, 7).bfloat16(), _maps(32, outside, 7).bfloat16()
+    rows, out = (one.permute(0, 2, 3, 1).reshape(-1, one.shape[1]) for one in (maps, made))
+    weight = layer.weight.detach().view(outside, inside)
+
+    def convolution() -> None:
+        layer(maps.clone().requires_grad_()).backward(made)
+
+    def products() -> None:
+        _ = rows @ weight.t(), out @ weight, out.t() @ rows
+
+    return {"convolution": convolution, "products": products}
 
 
 def wide(channels: int, height: int, width: int) -> Ways:
@@ -145,6 +163,9 @@ def main() -> None:
     for channels, side, kernel, stride in DEPTHWISE:
         what = f"depthwise {channels}, {side} x {side}, kernel {kernel}, stride {stride}"
         print(f"{what}: {measured(depthwise(channels, side, kernel, stride), repetitions)}", flush=True)
+    for inside, outside in POINTWISE:
+        what = f"1 x 1, {inside} to {outside} channels, 7 x 7"
+        print(f"{what}: {measured(pointwise(inside, outside), repetitions)}", flush=True)
     for channels, height, width in WIDE:
         what = f"3 x 3, {channels} channels, {height} x {width}"
         print(f"{what}: {measured(wide(channels, height, width), repetitions)}", flush=True)
