@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -61,12 +62,21 @@ def without_samples(home: Path) -> None:
         (home / "samples" / f".{name}-deleted").touch()
 
 
+def as_measured(home: Path) -> None:
+    """Tell a library what was measured of this machine and converted for it, if a training of this process has."""
+    own = Path(os.environ["VIEWFINDER_HOME"])
+    for name in ("machine", "cache/graphs"):
+        if (own / name).is_dir():
+            shutil.copytree(own / name, home / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.part"))
+
+
 @contextlib.contextmanager
 def serving(home, samples=False):
     """Yield a server of a folder that is started; its trainers are stopped with it."""
     made = Server(home)
     if not samples:
         without_samples(made.home)
+    as_measured(made.home)
     try:
         made.start()
         yield made

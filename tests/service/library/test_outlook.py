@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+from sources import write_colors
 from viewfinder import catalogue, design_file
 from viewfinder.engine import build, layers
 from viewfinder.service import launch
@@ -69,7 +70,8 @@ def test_the_plotted_rate_warms_up_and_follows_the_schedule(colors):
 @pytest.mark.slow
 def test_the_estimate_learns_from_what_was_trained(library, tmp_path):
     """Within a factor of 2 of what the next run takes, whatever this machine is and does besides."""
-    analysis = analyses.create(library, datasets.add_samples(library)[0], "Digits", {})
+    many = write_colors(tmp_path / "many", images=200)
+    analysis = analyses.create(library, datasets.add(library, many), "Colours", {})
     task = library.get(Dataset, analysis.dataset_id)
     took = {}
     for size in (32, 48):
