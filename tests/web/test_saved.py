@@ -177,7 +177,8 @@ def test_a_weight_file_is_added_and_the_system_is_looked_after(server, page, tmp
     page.get_by_role("link", name="System").click()
     expect(page.get_by_role("row", name=re.compile("Run a run"))).to_be_visible()
     page.get_by_role("button", name="Clear caches").click()
-    expect(page.get_by_text("0 MB cleared")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^[1-9][\d.,]* [MG]B cleared"))).to_be_visible()
+    assert not [path for path in (server.home / "cache").rglob("*") if path.is_file()]
     page.get_by_role("button", name="Back up now").click()
     copy = page.get_by_role("link", name=re.compile(r"viewfinder-\d.*\.db"))
     content = page.request.get(f"{server.url}{copy.get_attribute('href')}").body()
