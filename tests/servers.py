@@ -67,7 +67,7 @@ def as_measured(home: Path) -> None:
     own = Path(os.environ["VIEWFINDER_HOME"])
     for name in ("machine", "cache/graphs"):
         if (own / name).is_dir():
-            shutil.copytree(own / name, home / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.part"))
+            shutil.copytree(own / name, home / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.part", ".*"))
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from torch import nn
 from viewfinder import catalogue
 from viewfinder.engine import build, device, layers
 from viewfinder.engine.examples import Example, Item
+from viewfinder.engine.group import over_all_processes
 from viewfinder.engine.optimizers import make
 from viewfinder.engine.task import engine_of
 
@@ -188,3 +189,23 @@ def test_heads_compute_in_bf16_but_boxes_are_in_float32(name):
     with torch.no_grad(), device.bf16(network, torch.device("cpu")):
         network([torch.rand(3, 64, 64)])
     assert kinds == {"inside": torch.bfloat16, "rpn": [torch.float32] * 10, "box": [torch.float32] * 2}
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_b0", "fasterrcnn_efficientnet_lite0_fpn"])
+def test_batch_norms_of_all_processes_compute_what_those_of_one_do(name):
+    """On GPUs they see the images of all processes; what they do besides, and where they keep statistics, stays."""
+    row = catalogue.get(name)
+    torch.manual_seed(0)
+    network = build.network(row, 3, "live").eval()
+    part, image = getattr(network, "backbone", network), torch.rand(1, 3, 64, 64)
+    names = list(network.state_dict())
+    with torch.inference_mode():
+        before = part(image)
+        after = getattr(over_all_processes(network), "backbone", network)(image)
+    maps = zip(before.values(), after.values(), strict=True) if isinstance(before, dict) else [(before, after)]
+    assert all(torch.equal(one, other) for one, other in maps)
+    assert list(network.state_dict()) == names
+    norms = [module for module in network.modules() if isinstance(module, nn.SyncBatchNorm)]
+    assert len(norms) >= 40
+    layers.train_mode(network, row, len(row.layers), keep_statistics=True)
+    assert not any(norm.training for norm in norms)

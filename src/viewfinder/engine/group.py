@@ -108,5 +108,13 @@ def synchronised(network: nn.Module, group: Group, device: torch.device) -> nn.M
     """Return a network whose batch norms, on GPUs, see the images of all processes."""
     if group.size == 1 or device.type != "cuda":
         return network
+    return over_all_processes(network)
+
+
+def over_all_processes(network: nn.Module) -> nn.Module:
+    """Return the network with torch's synchronised batch norms, which do besides what the norms they replace do."""
+    own = [(name, module.synchronise) for name, module in network.named_modules() if hasattr(module, "synchronise")]
     made: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    for name, synchronise in own:
+        synchronise(made.get_submodule(name))
     return made

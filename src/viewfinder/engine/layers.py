@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from viewfinder.catalogue import Model
 
-BATCH_NORMS = (nn.BatchNorm2d,)
+BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 STRIDE = 32  # px of the image that one value of a backbone's last map stands for
 
 

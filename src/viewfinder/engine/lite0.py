@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 (Google, 2020), after Tan & Le, EfficientNet (2019), without squeeze-and-excitation.
 
-Modules and weights have the names that timm gives them. The network is written here since importing timm takes as long
-as a whole epoch of a small training.
+Modules and weights have the names that timm gives them. The network is written here since importing timm takes half a
+second.
 """
 
 import math
@@ -55,8 +55,25 @@ class Norm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normed maps: float [n, C, H, W], in [0, 6] after a ReLU6."""
-        normed = super().forward(x)
-        return normed if self.ends else functional.relu6(normed, inplace=True)
+        return _ended(super().forward(x), self.ends)
+
+    def synchronise(self, made: nn.SyncBatchNorm) -> None:
+        """Have what torch made of this norm, to see the images of all processes, end as this one does."""
+        made.__class__, made.ends = SynchronisedNorm, self.ends  # type: ignore[assignment]
+
+
+class SynchronisedNorm(nn.SyncBatchNorm):
+    """The same over the images of all processes that train together."""
+
+    ends: bool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normed maps."""
+        return _ended(super().forward(x), self.ends)
+
+
+def _ended(normed: Tensor, ends: bool) -> Tensor:
+    return normed if ends else functional.relu6(normed, inplace=True)
 
 
 class Block(nn.Sequential):
