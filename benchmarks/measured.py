@@ -61,7 +61,7 @@ def _tree(process: int) -> list[int]:
 
 
 def _anonymous_kb(process: int) -> int:
-    """Return what the system counts; adding up a process's mappings would stop it for a sixth of the time."""
+    """Return what the system counts; adding up a process's mappings would slow it by up to a sixth."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:
