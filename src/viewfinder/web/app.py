@@ -72,7 +72,7 @@ def create_app(library: Library, jobs: LocalJobs, entry: Entry | None = None) ->
     _model_pages(library)
     nicegui.app.add_middleware(Pages, routes=nicegui.app.routes)
     nicegui.app.config.quasar_config["loadingBar"]["skipHijack"] = True  # a bar without a name, shown for the socket
-    ui.run_with(app, title="Viewfinder", dark=None, language="en-US", show_welcome_message=False, tailwind=False)
+    ui.run_with(app, title="Viewfinder", dark=None, language="en-US", show_welcome_message=False)
     return Guard(app, entry, sockets)
 
 

@@ -16,7 +16,7 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 PLACES = (("Models", "/models"), ("System", "/system"))
-LAYOUT, STYLE = (Path(__file__).with_name(f"{name}.css") for name in ("layout", "style"))
+STYLE = Path(__file__).with_name("style.css")
 
 
 @contextmanager
@@ -24,7 +24,6 @@ def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[list[ui.l
     """Lay out a page; `path` holds (text, address) of the pages above it. Give the links to them."""
     above = []
     ui.page_title(f"{title} · Viewfinder")
-    ui.add_css(LAYOUT)
     ui.add_css(STYLE)
     ui.colors(primary="#2563c9")
     with ui.header().classes("vf-header shadow-none items-center no-wrap q-py-sm"):
