@@ -1,5 +1,7 @@
 """Small real sources, and runs of them that a real child process trained, made once for all tests."""
 
+import signal
+
 import pytest
 
 from sources import write_colors, write_squares
@@ -19,6 +21,9 @@ QUICK_BOXES = {
     "training.epochs": 1,
     "training.learning_rate": 1e-6,  # hardly trained, a detector reports many boxes, each class with a third
 }
+
+# In the background of a script SIGINT is ignored, also by what the tests start and then interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

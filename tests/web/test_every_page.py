@@ -236,6 +236,18 @@ def test_every_page_is_readable_by_all_and_fits_a_narrow_window(half, server, pa
     assert not wrong, json.dumps(wrong, indent=1)
 
 
+def test_nothing_moves_when_the_font_comes_late(server, page):
+    def late(route):
+        page.wait_for_timeout(700)
+        route.continue_()
+
+    page.route("**/*.woff2", late)
+    page.goto(f"{server.url}/datasets/new")
+    settled(page)
+    assert page.evaluate("document.fonts.check('1em Roboto')")
+    assert page.evaluate("window.shifts") == []
+
+
 def test_so_are_dialogs_menu_and_the_page_that_asks_for_the_password(server, page, filled, colors, tmp_path):
     pytest.importorskip("axe_playwright_python")
     wrong = {}

@@ -18,6 +18,13 @@ Result = TypeVar("Result")
 PLACES = (("Models", "/models"), ("System", "/system"))
 STYLE = Path(__file__).with_name("style.css")
 
+# Text that is laid out in another font moves what is beside it when its own comes. None comes for ever.
+SHOWN_WITH_FONT = """<style>html:not(.vf-font) #app { visibility: hidden }</style>
+<script>
+    Promise.race([document.fonts.load("1em Roboto"), new Promise((late) => setTimeout(late, 3000))])
+        .catch(() => {}).then(() => document.documentElement.classList.add("vf-font"));
+</script>"""
+
 
 @contextmanager
 def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[list[ui.link]]:
@@ -25,6 +32,7 @@ def page(title: str, path: Sequence[tuple[str, str]] = ()) -> Iterator[list[ui.l
     above = []
     ui.page_title(f"{title} · Viewfinder")
     ui.add_css(STYLE)
+    ui.add_head_html(SHOWN_WITH_FONT)
     ui.colors(primary="#2563c9")
     with ui.header().classes("vf-header shadow-none items-center no-wrap q-py-sm"):
         ui.link("Viewfinder", "/").classes("text-lg font-bold")
