@@ -148,7 +148,8 @@ def measure(name: str, folder: Path, files: Sequence[Path], repetitions: int) ->
     for _ in range(repetitions):
         for contestant, (role, work) in ways.items():
             found.append(_measurement(name, contestant, role, len(files) / seconds(work)))
-    return [*found, _measurement(name, "limit", "shown", limit(model, files, row.input_size))]
+        found.append(_measurement(name, "limit", "shown", limit(model, files, row.input_size)))
+    return found
 
 
 def _measurement(case: str, contestant: str, role: str, speed: float) -> tables.Measurement:

@@ -41,11 +41,11 @@ def items(tmp_path):
     return [*made, Item(str(tmp_path / "images" / "gone.png"), "gone.png", (0,))]
 
 
-def features(graph, items, kept, view=1, views=1, augmentation=None, precision="fp32", asked=None):
+def features(graph, items, kept, view=1, views=1, augmentation=None, precision="fp32", asked=None, ahead=0):
     """Return what a loader gives for items, by name: the bytes of their features and their class, or None."""
     recipe = Recipe(SIZE, None, augmentation, seed=3)
     with Loader(0) as loader:
-        made = FeatureLoader(loader, graph, precision, recipe, items, views, kept)
+        made = FeatureLoader(loader, graph, precision, recipe, items, views, kept, ahead)
         given = list(made.batches(in_batches(asked or items, 4), view))
         made.close()
     examples = [example for batch in given for example in batch]
@@ -62,6 +62,11 @@ def test_what_is_kept_is_what_was_computed(graph, items, tmp_path):
     assert fresh == first == again
     assert first["gone.png"] is None
     assert len({shape_and_bytes[1] for shape_and_bytes in first.values() if shape_and_bytes}) == 11
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 9])
+def test_batches_begun_ahead_are_the_same(graph, items, tmp_path, ahead):
+    assert features(graph, items, tmp_path / "none", views=0, ahead=ahead) == features(graph, items, tmp_path / "kept")
 
 
 def test_an_image_is_read_once(graph, items, tmp_path):

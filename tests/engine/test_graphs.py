@@ -101,6 +101,37 @@ def test_no_image_depends_on_its_neighbours(precision, tmp_path):
     assert graph([]).shape == (0, *graph.shape)
 
 
+def test_what_is_begun_together_is_computed_apart(tmp_path):
+    row, built = network("efficientnet_lite0")
+    graph = Graph(layers.frozen_part(built, row, 7), row, SIZE, "fp32", tmp_path, streams=1)
+    images = pictures(23)
+    expected = graph(images)
+    first, second, nothing = graph.begin(images), graph.begin(images[5:]), graph.begin([])
+    assert nothing().shape == (0, *graph.shape)
+    assert np.array_equal(second(), expected[5:])
+    assert np.array_equal(first(), expected)
+    graph.begin(images[::-1])  # nobody asks for these
+    assert np.array_equal(graph(images), expected)
+    assert np.array_equal(first(), expected)
+
+
+def test_a_process_may_end_while_it_computes(tmp_path):
+    program = """if True:
+        import pathlib, sys
+        import numpy as np
+        from viewfinder import catalogue
+        from viewfinder.engine import build, layers
+        from viewfinder.engine.graphs import Graph
+        row = catalogue.get("efficientnet_lite0")
+        part = layers.frozen_part(build.network(row, 3, "live").eval(), row, 6)
+        graph = Graph(part, row, 224, "fp32", pathlib.Path(sys.argv[1]))
+        finished = graph.begin([np.zeros((224, 224, 3), np.uint8)] * 60)
+        sys.exit(3)
+    """
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
 def test_it_is_kept_and_made_again_when_damaged(tmp_path):
     row, built = network("efficientnet_lite0")
     part = layers.frozen_part(built, row, 7)

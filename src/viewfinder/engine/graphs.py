@@ -13,6 +13,7 @@ from viewfinder.catalogue import Model
 from viewfinder.engine import conversion, device
 
 TOGETHER = 4  # images that one thread computes at a time; larger batches were slower
+WAITING = 2  # such batches that wait for a thread, so that none waits for them
 
 
 class Graph:
@@ -53,21 +54,41 @@ class Graph:
             },
         )
         self.shape = tuple(size.get_length() for size in list(compiled.output(0).partial_shape)[1:])
-        self._queue = conversion.module().AsyncInferQueue(compiled, streams)
+        self._requests = [compiled.create_infer_request() for _ in range(streams + WAITING)]
+        self._into: list[NDArray[np.float32] | None] = [None] * len(self._requests)
+        self._next = 0
 
     def __call__(self, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Return what the part makes of images."""
+        return self.begin(pixels)()
+
+    def begin(self, pixels: Sequence[NDArray[np.uint8]]) -> Callable[[], NDArray[np.float32]]:
+        """Begin to compute what the part makes of images; return what waits for the end, and then returns it."""
         found = np.empty((len(pixels), *self.shape), np.float32)
-
-        def keep(request: Any, begin: int) -> None:
-            result = request.get_output_tensor().data
-            found[begin : begin + len(result)] = result
-
-        self._queue.set_callback(keep)
         for begin in range(0, len(pixels), TOGETHER):
-            self._queue.start_async({0: np.stack(pixels[begin : begin + TOGETHER])}, begin)
-        self._queue.wait_all()
-        return found
+            self._start(np.stack(pixels[begin : begin + TOGETHER]), found[begin : begin + TOGETHER])
+
+        def finished() -> NDArray[np.float32]:
+            for number, into in enumerate(self._into):
+                if into is not None and into.base is found:
+                    self._finish(number)
+            return found
+
+        return finished
+
+    def _start(self, images: NDArray[np.uint8], into: NDArray[np.float32]) -> None:
+        """Have images computed by the request that has computed longest."""
+        self._finish(self._next)
+        self._requests[self._next].start_async({0: images})
+        self._into[self._next] = into
+        self._next = (self._next + 1) % len(self._requests)
+
+    def _finish(self, number: int) -> None:
+        """Wait for a request, if it computes something, and keep that."""
+        into, self._into[number] = self._into[number], None
+        if into is not None:
+            self._requests[number].wait()
+            into[:] = self._requests[number].get_output_tensor().data
 
 
 def _converted(part: nn.Module, row: Model, size_px: int) -> Any:

@@ -29,6 +29,7 @@ PROGRESS_S = 0.5
 PART_S = 20
 MAX_THREADS = 8
 MANY = 500  # images from which on converting the backbone, some seconds when it is done first, is worth it
+AHEAD = 1  # batches that the backbone computes before it is asked for them
 
 
 class Model:
@@ -76,7 +77,7 @@ class Model:
             if graph is None:
                 yield from in_turn(self._judging, self._task, items, loader.of(recipe), self._precision)
                 return
-            features = FeatureLoader(loader, graph, "fp32", recipe, items, 0, Path())
+            features = FeatureLoader(loader, graph, "fp32", recipe, items, 0, Path(), AHEAD)
             head = layers.without_frozen(self._network, self._row, 0)
             yield from in_turn(head, self._task, items, features.batches)
 
