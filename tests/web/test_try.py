@@ -214,9 +214,11 @@ def held(processes):
     """Hold processes still, so that a batch cannot end before what is done meanwhile."""
     for folder in processes:
         os.kill(int(folder.name), signal.SIGSTOP)
-    yield
-    for folder in processes:
-        os.kill(int(folder.name), signal.SIGCONT)
+    try:
+        yield
+    finally:
+        for folder in processes:
+            os.kill(int(folder.name), signal.SIGCONT)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

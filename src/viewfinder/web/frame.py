@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 PLACES = (("Models", "/models"), ("System", "/system"))
 STYLE = Path(__file__).with_name("style.css")
 
-# Text that is laid out in another font moves what is beside it when its own comes. None comes for ever.
+# Text that is laid out in another font moves what is beside it when its own comes. After 3 s it is shown all the same.
 SHOWN_WITH_FONT = """<style>html:not(.vf-font) #app { visibility: hidden }</style>
 <script>
     Promise.race([document.fonts.load("1em Roboto"), new Promise((late) => setTimeout(late, 3000))])
