@@ -97,7 +97,8 @@ def test_lack_of_memory_fails_the_run_and_not_the_server(serve):
 
     What the C library has once been given it would give out again: here each tensor asks the system anew.
     """
-    runs = serve(("env", "MALLOC_MMAP_THRESHOLD_=4096"), {"training.epochs": 200})
+    endless = {"training.epochs": 1000, "training.early_stopping.enabled": False}
+    runs = serve(("env", "MALLOC_MMAP_THRESHOLD_=4096"), endless)
     runs.until(lambda run: run["epochs_done"] >= 1)
     (trainer,) = processes_of(runs.path)
     resource.prlimit(trainer, resource.RLIMIT_DATA, (2**20, resource.RLIM_INFINITY))

@@ -1,9 +1,14 @@
-"""How the C library deals with freed memory (glibc's mallopt(3); another library does as it always does)."""
+"""How the C library deals with freed memory (glibc's mallopt(3); another library does as it always does).
+
+What the environment says of its thresholds (MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES …) holds.
+"""
 
 import contextlib
 import ctypes
+import os
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+THRESHOLDS = {"trim_threshold": -1, "mmap_threshold": -3}
+"""The parameters' names in glibc's tunables and their numbers in malloc.h."""
 SMALL, LARGE = 128 * 1024, 1 << 30
 
 
@@ -12,8 +17,7 @@ def reuse() -> None:
 
     A detector makes and frees tensors of tens of MB for every image: a fifth of its time went into their pages (0013).
     """
-    _call("mallopt", M_MMAP_THRESHOLD, LARGE)
-    _call("mallopt", M_TRIM_THRESHOLD, LARGE)
+    _set_thresholds(LARGE)
 
 
 def give_back() -> None:
@@ -22,8 +26,14 @@ def give_back() -> None:
     That is slower, but what one thread has used is no longer lost to the next.
     """
     _call("malloc_trim", 0)
-    _call("mallopt", M_MMAP_THRESHOLD, SMALL)
-    _call("mallopt", M_TRIM_THRESHOLD, SMALL)
+    _set_thresholds(SMALL)
+
+
+def _set_thresholds(size: int) -> None:
+    tunables = os.environ.get("GLIBC_TUNABLES", "")
+    for name, number in THRESHOLDS.items():
+        if f"MALLOC_{name.upper()}_" not in os.environ and f"glibc.malloc.{name}=" not in tunables:
+            _call("mallopt", number, size)
 
 
 def _call(function: str, *arguments: int) -> None:
