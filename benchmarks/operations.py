@@ -3,23 +3,25 @@
 Prints milliseconds, forward and backward, the median of interleaved repetitions: of depthwise convolutions in fp32 and
 in bf16 (32 images), of 1 x 1 convolutions beside the matrix products that they are (32 images), of a detector's
 convolutions in fp32 with channels first and last (2 images), of the mean over the map with the activation and batch
-norm before it (32 images), of pooling within 1,024 boxes, of what a detector finds in an image, and of what it finds in
-ten with freed memory given back and kept.
+norm before it (32 images), of pooling within 1,024 boxes, of an RPN head whose loss is taken over 512 anchors (2
+images), of what a detector finds in an image, and of what it finds in ten with freed memory given back and kept.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from viewfinder import catalogue
-from viewfinder.engine import allocator, build, dense
+from viewfinder.engine import allocator, build, dense, faster_rcnn
 from viewfinder.engine.layers import GlobalAverage
 from viewfinder.engine.pooling import PyramidPool
 
@@ -106,6 +108,25 @@ def pooling() -> Ways:
     return {"torchvision": lambda: way(MultiScaleRoIAlign), "ours": lambda: way(PyramidPool)}
 
 
+def anchors() -> Ways:
+    """Return the ways to learn from anchors of a pyramid over two images of 600 x 800, in bfloat16."""
+    plain = RPNHead(256, 3).to(memory_format=torch.channels_last)
+    ours = deepcopy(plain)
+    faster_rcnn.learn_from_anchors(ours)
+    sides = [(-(-608 // stride), 800 // stride) for stride in (4, 8, 16, 32, 64)]
+    maps = [torch.randn(2, 256, *side).contiguous(memory_format=torch.channels_last).bfloat16() for side in sides]
+    counts = [2 * 3 * height * width for height, width in sides]
+    chosen = torch.randperm(sum(counts))[:512]
+
+    def way(head: nn.Module) -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            objectness, changes = head([one.clone().requires_grad_() for one in maps])
+        said = [torch.cat([one.flatten() for one in objectness]), torch.cat([one.flatten() for one in changes])]
+        torch.autograd.backward(said[0][chosen].float().sum() + said[1][chosen].float().sum())
+
+    return {"torchvision": lambda: way(plain), "ours": lambda: way(ours)}
+
+
 def judging() -> Ways:
     """Return the ways to find objects in one image of 600 x 800."""
     network, image = (
@@ -171,6 +192,7 @@ def main() -> None:
         print(f"{what}: {measured(wide(channels, height, width), repetitions)}", flush=True)
     print(f"mean over the map: {measured(mean(), repetitions)}")
     print(f"pooling within boxes: {measured(pooling(), repetitions)}")
+    print(f"an RPN head, 256 channels: {measured(anchors(), repetitions)}")
     print(f"a detector, ResNet-50-FPN: {measured(judging(), repetitions)}")
     print(f"a detector, EfficientNet-Lite0-FPN, ten images: {measured(memory(), repetitions)}")
 

@@ -22,6 +22,7 @@ from viewfinder.catalogue import Model
 from viewfinder.engine import lite0
 from viewfinder.engine.layers import channels_last
 from viewfinder.engine.pooling import PyramidPool
+from viewfinder.engine.sparse import SparseGradConv2d
 
 MIN_CONFIDENCE = 0.01
 MAX_DETECTIONS = 100
@@ -73,10 +74,19 @@ def taken(steps: Steps, x: Tensor) -> dict[str, Tensor]:
 def _detector(row: Model, backbone: nn.Module, **settings: Any) -> nn.Module:
     network = FasterRCNN(backbone, box_score_thresh=MIN_CONFIDENCE, box_detections_per_img=MAX_DETECTIONS, **settings)
     network.transform = Normalise(row)
+    learn_from_anchors(network.rpn.head)
     for module in (network.rpn.head, network.roi_heads.box_predictor):
         module.register_forward_hook(_to_float32)
     built: nn.Module = network
     return built
+
+
+def learn_from_anchors(head: nn.Module) -> None:
+    """Compute what an RPN head learns from the anchors that its loss is taken over, not from the whole map."""
+    for module in list(head.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.Conv2d):
+                setattr(module, name, SparseGradConv2d.of(child))
 
 
 def arrange(network: nn.Module) -> None:
