@@ -67,6 +67,20 @@ def test_bf16_is_as_near_to_fp32_as_torchs_own(name):
         assert distance(found[key], expected[key]) <= ROUNDED * distance(rounded[key], expected[key])
 
 
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("retrained", [0, 1, 3, 4])
+def test_what_learns_in_bf16_gets_maps_as_near_to_fp32_as_torchs_own(name, retrained, tmp_path):
+    row, built = network(name)
+    layers.freeze(built, row, retrained)
+    learning, image = dense.learning(built, "bf16", tmp_path), torch.randn(2, 3, *SIZES[0])
+    with torch.no_grad():
+        expected = built.backbone(image)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded, found = built.backbone(image), learning.backbone(image)
+    for key in expected:
+        assert distance(found[key], expected[key]) <= ROUNDED * distance(rounded[key], expected[key])
+
+
 def distance(one, other):
     return float((one.detach().float() - other.detach().float()).square().mean().sqrt())
 

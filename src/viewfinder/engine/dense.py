@@ -5,6 +5,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
@@ -18,18 +19,24 @@ class AnySize:
     """A part of a network as a constant function of normalised images: float [n, 3, H, W] → several maps [n, C, h, w].
 
     All cores work on one call. The converted graph is kept below the folder `kept`, if one is given. Before one that
-    is not there is made, `converting` is called.
+    is not there is made, `converting` is called. The maps are float32, or `half`, bfloat16.
     """
 
     def __init__(
-        self, part: nn.Module, precision: str, kept: Path | None, converting: Callable[[], None] | None = None
+        self,
+        part: nn.Module,
+        precision: str,
+        kept: Path | None,
+        converting: Callable[[], None] | None = None,
+        half: bool = False,
     ) -> None:
-        folder = kept / conversion.key(part, "any size") if kept else None
+        self._half = half
+        folder = kept / conversion.key(part, "any size, half" if half else "any size") if kept else None
         model = conversion.kept(folder) if folder else None
         if model is None:
             if converting:
                 converting()
-            model = _converted(part)
+            model = _converted(part, half)
             if folder:
                 conversion.keep(model, part, folder)
         settings = {
@@ -40,24 +47,26 @@ class AnySize:
         self._request = conversion.core().compile_model(model, "CPU", settings).create_infer_request()
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """Return the part's maps in float32, channels last."""
+        """Return the part's maps, channels last."""
         pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        found = self._request.infer({0: pixels}, share_inputs=True)
-        return [torch.from_numpy(values).to(images.device).permute(0, 3, 1, 2) for values in found.values()]
+        found = self._request.infer({0: pixels}, share_inputs=True).values()
+        maps = [torch.from_numpy(values.view(np.int16) if self._half else values) for values in found]
+        maps = [one.view(torch.bfloat16) for one in maps] if self._half else maps  # numpy has no such type
+        return [one.to(images.device).permute(0, 3, 1, 2) for one in maps]
 
 
-def _converted(part: nn.Module) -> Any:
+def _converted(part: nn.Module, half: bool) -> Any:
     """Return the graph of a part of a network, with channels last at both ends."""
     model = conversion.converted(part, torch.zeros(1, 3, SIDE, SIDE), (-1, 3, -1, -1))
     from openvino.preprocess import PrePostProcessor
 
     steps, types = PrePostProcessor(model), conversion.module()
-    first, last = types.Layout("NCHW"), types.Layout("NHWC")
+    first, last, kind = types.Layout("NCHW"), types.Layout("NHWC"), types.Type.bf16 if half else types.Type.f32
     steps.input().model().set_layout(first)
     steps.input().tensor().set_layout(last)
     for number in range(len(model.outputs)):
         steps.output(number).model().set_layout(first)
-        steps.output(number).tensor().set_element_type(types.Type.f32).set_layout(last)
+        steps.output(number).tensor().set_element_type(kind).set_layout(last)
     return steps.build()
 
 
@@ -83,7 +92,7 @@ def learning(network: nn.Module, precision: str, kept: Path, converting: Callabl
     steps = faster_rcnn.steps(network)
     learns = [any(p.requires_grad for p in module.parameters()) for module, _ in steps]
     frozen = learns.index(True) if True in learns else len(steps)
-    graph = AnySize(_Frozen(steps[:frozen]), precision, kept, converting)
+    graph = AnySize(_Frozen(steps[:frozen]), precision, kept, converting, half=precision == "bf16")
     return _with(network, backbone=_Continued(network.get_submodule("backbone"), graph, steps, frozen))
 
 
