@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from viewfinder.data import slots
 
-FORMAT = 1  # of the graphs that are kept
+FORMAT = 2  # of the graphs that are kept
 MOST_BYTES = 2 << 30  # of all that are kept
 
 

@@ -12,17 +12,15 @@ from torch import nn
 from viewfinder.catalogue import Model
 from viewfinder.engine import conversion, device
 
-TOGETHER = 4  # images that one thread computes at a time; larger batches were slower
-WAITING = 2  # such batches that wait for a thread, so that none waits for them
+WAITING = 4  # images that wait for a thread, so that none waits for them
 
 
 class Graph:
     """A part of a network as a constant function of pixels: uint8 [S, S, 3] each → float32 [n, H, W, C].
 
-    The pixels are normalised as the model's row says. What comes out for an image is the same, to the bit, whatever
-    other images are computed with it. The converted graph is kept below the folder `kept`; `key` names it. `streams`
-    images are computed at a time, one a thread; 0: as many as there are cores. Before a graph that is not there is
-    made, `converting` is called.
+    The pixels are normalised as the model's row says. Each image is computed alone, by one thread; `streams` of them at
+    a time, 0: as many as there are cores. A graph of several images, or of any number, is slower (0012). The converted
+    one is kept below the folder `kept`; `key` names it. Before one that is not there is made, `converting` is called.
     """
 
     def __init__(
@@ -65,8 +63,8 @@ class Graph:
     def begin(self, pixels: Sequence[NDArray[np.uint8]]) -> Callable[[], NDArray[np.float32]]:
         """Begin to compute what the part makes of images; return what waits for the end, and then returns it."""
         found = np.empty((len(pixels), *self.shape), np.float32)
-        for begin in range(0, len(pixels), TOGETHER):
-            self._start(np.stack(pixels[begin : begin + TOGETHER]), found[begin : begin + TOGETHER])
+        for number, image in enumerate(pixels):
+            self._start(image[None], found[number : number + 1])
 
         def finished() -> NDArray[np.float32]:
             for number, into in enumerate(self._into):
@@ -76,10 +74,10 @@ class Graph:
 
         return finished
 
-    def _start(self, images: NDArray[np.uint8], into: NDArray[np.float32]) -> None:
-        """Have images computed by the request that has computed longest."""
+    def _start(self, image: NDArray[np.uint8], into: NDArray[np.float32]) -> None:
+        """Have an image computed by the request that has computed longest."""
         self._finish(self._next)
-        self._requests[self._next].start_async({0: images})
+        self._requests[self._next].start_async({0: image})
         self._into[self._next] = into
         self._next = (self._next + 1) % len(self._requests)
 
@@ -93,7 +91,7 @@ class Graph:
 
 def _converted(part: nn.Module, row: Model, size_px: int) -> Any:
     """Return the graph of a part of a network, with normalisation before it and channels last at both ends."""
-    model = conversion.converted(part, torch.zeros(2, 3, size_px, size_px), (-1, 3, size_px, size_px))
+    model = conversion.converted(part, torch.zeros(1, 3, size_px, size_px), (1, 3, size_px, size_px))
     from openvino.preprocess import PrePostProcessor
 
     steps, types = PrePostProcessor(model), conversion.module()

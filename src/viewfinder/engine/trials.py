@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from viewfinder.catalogue import ROWS, Model
 from viewfinder.engine import build, device, layers
-from viewfinder.engine.graphs import TOGETHER, Graph
+from viewfinder.engine.graphs import Graph
 from viewfinder.engine.machine import Way
 
 SIZE_PX = 224  # of the pictures of a graph
 LEARNT, LEARNT_PX = 8, 128  # pictures of a step; of a single one bfloat16 seems slower than it is in a batch
-MOST_PICTURES = 32  # of a graph: as many as a batch has
+PICTURES, MOST_PICTURES = 4, 32  # of a graph, for each core, and at most: as many as a batch has
 CPU = torch.device("cpu")
 
 
@@ -72,7 +72,7 @@ class Trials:
 
     @cached_property
     def _pixels(self) -> list[NDArray[np.uint8]]:
-        count = min(MOST_PICTURES, TOGETHER * device.cores())
+        count = min(MOST_PICTURES, PICTURES * device.cores())
         return list(np.random.default_rng(0).integers(0, 256, (count, SIZE_PX, SIZE_PX, 3), dtype=np.uint8))
 
     @cached_property
