@@ -4,7 +4,8 @@ Prints milliseconds, forward and backward, the median of interleaved repetitions
 in bf16 (32 images), of 1 x 1 convolutions beside the matrix products that they are (32 images), of a detector's
 convolutions in fp32 with channels first and last (2 images), of the mean over the map with the activation and batch
 norm before it (32 images), of pooling within 1,024 boxes, of an RPN head whose loss is taken over 512 anchors (2
-images), of what a detector finds in an image, and of what it finds in ten with freed memory given back and kept.
+images), of frozen layers as graphs of one image, of four, and of any number (16 images), of what a detector finds in an
+image, and of what it finds in ten with freed memory given back and kept.
 """
 
 import argparse
@@ -21,8 +22,8 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from viewfinder import catalogue
-from viewfinder.engine import allocator, build, dense, faster_rcnn
-from viewfinder.engine.layers import GlobalAverage
+from viewfinder.engine import allocator, build, conversion, dense, device, faster_rcnn
+from viewfinder.engine.layers import GlobalAverage, frozen_part
 from viewfinder.engine.pooling import PyramidPool
 
 DEPTHWISE = (  # channels, side of the map, kernel, stride
@@ -30,6 +31,7 @@ DEPTHWISE = (  # channels, side of the map, kernel, stride
     (672, 14, 5, 2), (1152, 7, 5, 1), (1152, 7, 3, 1),
 )  # fmt: skip
 POINTWISE = (192, 1152), (1152, 320), (320, 1280)  # channels in and out; those of the last two layers of B0
+FROZEN = ("efficientnet_lite0", 3), ("efficientnet_b0", 2), ("efficientnet_b4", 2)  # and how many layers are not
 WIDE = (256, 150, 200), (256, 75, 100), (128, 75, 100)  # channels, height and width of the map
 Ways = Mapping[str, Callable[[], Any]]
 
@@ -127,6 +129,29 @@ def anchors() -> Ways:
     return {"torchvision": lambda: way(plain), "ours": lambda: way(ours)}
 
 
+def frozen(name: str, retrained: int, precision: str) -> Ways:
+    """Return the ways to compute the frozen layers of a classifier, a thread for each core."""
+    row = catalogue.get(name)
+    part = frozen_part(build.network(row, 3, "frozen").eval(), row, retrained)
+    images = torch.rand(16, 3, row.input_size, row.input_size).numpy()
+
+    def way(shape: int, together: int) -> Callable[[], None]:
+        model = conversion.converted(part, torch.from_numpy(images[:1]), (shape, *images.shape[1:]))
+        hints = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
+        threads = {"NUM_STREAMS": device.cores(), "INFERENCE_NUM_THREADS": device.cores()}
+        compiled = conversion.core().compile_model(model, "CPU", hints | threads)
+        queue = conversion.module().AsyncInferQueue(compiled, 2 * device.cores())
+
+        def compute() -> None:
+            for begin in range(0, len(images), together):
+                queue.start_async({0: images[begin : begin + together]})
+            queue.wait_all()
+
+        return compute
+
+    return {"one": way(1, 1), "four": way(4, 4), "any number, one": way(-1, 1), "any number, four": way(-1, 4)}
+
+
 def judging() -> Ways:
     """Return the ways to find objects in one image of 600 x 800."""
     network, image = (
@@ -193,6 +218,10 @@ def main() -> None:
     print(f"mean over the map: {measured(mean(), repetitions)}")
     print(f"pooling within boxes: {measured(pooling(), repetitions)}")
     print(f"an RPN head, 256 channels: {measured(anchors(), repetitions)}")
+    for name, retrained in FROZEN:
+        for precision in ("bf16", "f32"):
+            what = f"frozen layers of {name}, {retrained} retrained, {precision}"
+            print(f"{what}: {measured(frozen(name, retrained, precision), repetitions)}", flush=True)
     print(f"a detector, ResNet-50-FPN: {measured(judging(), repetitions)}")
     print(f"a detector, EfficientNet-Lite0-FPN, ten images: {measured(memory(), repetitions)}")
 
