@@ -61,6 +61,17 @@ def test_in_bfloat16_it_is_as_near_to_float32_as_torch_is(places):
         assert (one.float() - true).norm() <= 1.1 * (other.float() - true).norm() + 1e-6
 
 
+def test_its_gradients_are_in_float32_wherever_they_are_asked_for():
+    torch.manual_seed(SEED)
+    conv, x, gradient = nn.Conv2d(64, 64, 3, padding=1), torch.randn(1, 64, 8, 8), torch.randn(1, 64, 8, 8)
+    conv(x).backward(gradient)
+    expected, conv.weight.grad = conv.weight.grad, None
+    made = SparseGradConv2d.of(conv)(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        made.backward(gradient)
+    assert torch.allclose(conv.weight.grad, expected, atol=1e-3)
+
+
 def test_without_gradients_it_is_the_convolution():
     conv = nn.Conv2d(4, 5, 3, padding=1)
     x = torch.randn(1, 4, 8, 8)

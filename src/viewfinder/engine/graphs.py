@@ -19,8 +19,8 @@ class Graph:
     """A part of a network as a constant function of pixels: uint8 [S, S, 3] each → float32 [n, H, W, C].
 
     The pixels are normalised as the model's row says. Each image is computed alone, by one thread; `streams` of them at
-    a time, 0: as many as there are cores. A graph of several images, or of any number, is slower (0012). The converted
-    one is kept below the folder `kept`; `key` names it. Before one that is not there is made, `converting` is called.
+    a time, 0: as many as there are cores. Most graphs of several images, or of any number, are slower (0013). The
+    converted one is kept below the folder `kept`; `key` names it. Before one is made, `converting` is called.
     """
 
     def __init__(

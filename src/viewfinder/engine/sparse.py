@@ -46,20 +46,26 @@ class _Convolution(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        rows = _rows(gradient)
-        counting = rows.ne(0).any(1).nonzero()[:, 0]
-        rows = rows[counting].float()
-        places, inside = _seen(counting, x.shape, weight.shape)
-        of_x = of_weight = of_bias = None
-        if ctx.needs_input_grad[0]:
-            shares = (rows @ _rows(weight).float().view(len(weight), -1)).view(*places.shape, x.shape[1])
-            of_x = _summed(places[inside], shares[inside], x)
-        if ctx.needs_input_grad[1]:
-            seen = _rows(x)[places].float() * inside[..., None]
-            of_weight = _map(rows.t() @ seen.flatten(1), weight)
-        if ctx.needs_input_grad[2]:
-            of_bias = rows.sum(0).to(weight.dtype)
-        return of_x, of_weight, of_bias
+        with torch.autocast("cpu", enabled=False):
+            return _gradients(x, weight, gradient, ctx.needs_input_grad)
+
+
+def _gradients(x: Tensor, weight: Tensor, gradient: Tensor, wanted: Sequence[bool]) -> tuple[Tensor | None, ...]:
+    """Return the gradients of map, weight and bias that are wanted, for that of the result."""
+    rows = _rows(gradient)
+    counting = rows.ne(0).any(1).nonzero()[:, 0]
+    rows = rows[counting].float()
+    places, inside = _seen(counting, x.shape, weight.shape)
+    of_x = of_weight = of_bias = None
+    if wanted[0]:
+        shares = (rows @ _rows(weight).float().view(len(weight), -1)).view(*places.shape, x.shape[1])
+        of_x = _summed(places[inside], shares[inside], x)
+    if wanted[1]:
+        seen = _rows(x)[places].float().masked_fill(~inside[..., None], 0)
+        of_weight = _map(rows.t() @ seen.flatten(1), weight)
+    if wanted[2]:
+        of_bias = rows.sum(0).to(weight.dtype)
+    return of_x, of_weight, of_bias
 
 
 def _rows(tensor: Tensor) -> Tensor:

@@ -35,7 +35,8 @@ class Efficiency:
     `share`: of the speed of a matrix product in single precision (dense convolutions in bfloat16 exceed it), by what
     learns; `frozen_share`: by frozen layers in the network; `apart_share`: by those that are computed apart, 0 where
     none are. `fixed_ms`: for an image of any size; `apart_ms`: the same where frozen layers are apart; `load_ms`: to
-    augment one of 224 × 224 on one core. `mb_per_gflop`: memory of what an image leaves behind for the backward pass.
+    augment one of 224 × 224 on one core. `mb_per_gflop`: memory of what an image leaves behind for the backward pass;
+    `passing_mb`: of one of 224 × 224 on its way through early layers, where those are not apart.
     `early`: how much more time and memory work in the first layers, whose maps are large, takes than in the last.
     """
 
@@ -47,9 +48,10 @@ class Efficiency:
     early: float = 0.0
     apart_share: float = 0.0
     apart_ms: float = 0.0
+    passing_mb: float = 0.0
 
 
-DEPTHWISE = Efficiency(0.5, 0.17, 2.0, 1.8, 42.0, 2.2, 0.5, 0.6)
+DEPTHWISE = Efficiency(0.5, 0.17, 2.0, 1.8, 44.0, 2.2, 0.5, 0.6, 5.0)
 EFFICIENCY = {
     "EfficientNet": DEPTHWISE,
     "EfficientNetLite0": DEPTHWISE,
@@ -179,8 +181,9 @@ def _memory_mb(row: Model, design: Design) -> float:
     frozen = sum(layer.parameters for layer in row.layers[: len(row.layers) - int(training.retrained_layers)])
     learning = max(row.parameters, sum(layer.parameters for layer in row.layers)) - frozen
     values = (learning * LEARNING_BYTES + frozen * (APART_BYTES if _apart(design) else FROZEN_BYTES)) / 1e6
-    streams = _cores() * STREAM_MB * (int(training.input_size) / 224) ** 2 if _apart(design) else 0.0
-    image = _learning_gflop(row, training) * _effort(row, training) * efficiency_of(row).mb_per_gflop
+    machine, pixels = efficiency_of(row), (int(training.input_size) / 224) ** 2
+    streams, passing = (_cores() * STREAM_MB * pixels, 0.0) if _apart(design) else (0.0, machine.passing_mb * pixels)
+    image = _learning_gflop(row, training) * _effort(row, training) * machine.mb_per_gflop + passing
     return design.runtime.processes * (BASE_MB + values + int(training.batch_size) * image) + streams
 
 
