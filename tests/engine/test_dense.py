@@ -81,6 +81,14 @@ def test_what_learns_in_bf16_gets_maps_as_near_to_fp32_as_torchs_own(name, retra
         assert distance(found[key], expected[key]) <= ROUNDED * distance(rounded[key], expected[key])
 
 
+def test_half_maps_are_the_maps_in_bfloat16():
+    torch.manual_seed(0)
+    part, image = nn.Conv2d(3, 8, 3, stride=2), torch.randn(2, 3, *SIZES[0])
+    (whole,), (half,) = (dense.AnySize(part, "bf16", None, half=half)(image) for half in (False, True))
+    assert (whole.dtype, half.dtype) == (torch.float32, torch.bfloat16)
+    assert torch.equal(half, whole.bfloat16())
+
+
 def distance(one, other):
     return float((one.detach().float() - other.detach().float()).square().mean().sqrt())
 
